@@ -1,0 +1,30 @@
+"""Upstream's target names. Debian's Abseil is one library here, so all of them mean the same."""
+
+ABSL_ALIASES = {
+    "absl/algorithm": ["algorithm", "container"],
+    "absl/base": ["base", "config", "core_headers", "dynamic_annotations", "endian", "log_severity", "malloc_internal"],
+    "absl/cleanup": ["cleanup"],
+    "absl/container": [
+        "btree",
+        "fixed_array",
+        "flat_hash_map",
+        "flat_hash_set",
+        "inlined_vector",
+        "node_hash_map",
+        "node_hash_set",
+    ],
+    "absl/debugging": ["debugging", "failure_signal_handler", "leak_check", "stacktrace", "symbolize"],
+    "absl/flags": ["commandlineflag", "config", "flag", "marshalling", "parse", "reflection", "usage"],
+    "absl/functional": ["any_invocable", "bind_front", "function_ref"],
+    "absl/hash": ["hash"],
+    "absl/memory": ["memory"],
+    "absl/meta": ["meta", "type_traits"],
+    "absl/numeric": ["bits", "int128"],
+    "absl/random": ["bit_gen_ref", "distributions", "random", "seed_gen_exception", "seed_sequences"],
+    "absl/status": ["status", "statusor"],
+    "absl/strings": ["cord", "str_format", "strings"],
+    "absl/synchronization": ["synchronization"],
+    "absl/time": ["civil_time", "time"],
+    "absl/types": ["any", "compare", "optional", "span", "variant"],
+    "absl/utility": ["utility"],
+}
