@@ -1,0 +1,47 @@
+// Checkpoints that a crash cannot spoil: the newest two of each name are kept, each with its
+// SHA-256, and a corrupt one is refused in favour of the one before it.
+//
+// File <folder>/<name>-<generation, 8 digits>.ckpt: the payload, then a trailer of 80 bytes:
+// "PRNLCKP1", payload size (8 bytes, little-endian), SHA-256 of payload and size as 64 hexadecimal
+// digits. Written to a temporary name, fsync, rename, fsync of the folder. Different names may be
+// written from different threads at the same time; one name by one thread at a time.
+//
+//   PERENNIAL_RETURN_IF_ERROR(WriteCheckpoint(run->checkpoint_folder(), "er-seed0", bytes));
+//   PERENNIAL_ASSIGN_OR_RETURN(std::optional<Checkpoint> last,
+//                              ReadLatestCheckpoint(run->checkpoint_folder(), "er-seed0"));
+//   if (last && !last->warning.empty()) LOG(WARNING) << last->warning;
+#ifndef PERENNIAL_COMMON_RECORD_CHECKPOINT_H_
+#define PERENNIAL_COMMON_RECORD_CHECKPOINT_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace perennial::record {
+
+struct Checkpoint {
+  std::string bytes;
+  int64_t generation;   // 1 for the first checkpoint of its name
+  std::string warning;  // says which newer file was refused and why; empty if none was
+};
+
+// Adds the next generation and removes all but the newest two that are sound. The folder is made if
+// missing. `name` consists of letters, digits, '_', '-' and '.'.
+absl::Status WriteCheckpoint(absl::string_view folder, absl::string_view name,
+                             absl::string_view bytes);
+
+// The newest sound checkpoint; nullopt if there is none of this name at all; DataLoss, naming every
+// file and its fault, if there are some and none is sound.
+absl::StatusOr<std::optional<Checkpoint>> ReadLatestCheckpoint(absl::string_view folder,
+                                                               absl::string_view name);
+
+// Removes all generations of a name (a unit that is done needs them no more).
+absl::Status RemoveCheckpoints(absl::string_view folder, absl::string_view name);
+
+}  // namespace perennial::record
+
+#endif  // PERENNIAL_COMMON_RECORD_CHECKPOINT_H_

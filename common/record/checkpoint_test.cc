@@ -1,0 +1,149 @@
+#include "common/record/checkpoint.h"
+
+#include <cstdlib>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/file_io.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace perennial::record {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class CheckpointTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = ::testing::TempDir() + "/checkpoint_XXXXXX";
+    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+    folder_ = pattern + "/checkpoints";
+  }
+  std::string Path(int generation) const {
+    return absl::StrCat(folder_, "/er-0000000", generation, ".ckpt");
+  }
+  void Write(absl::string_view bytes) {
+    const absl::Status status = WriteCheckpoint(folder_, "er", bytes);
+    ASSERT_TRUE(status.ok()) << status;
+  }
+  std::vector<std::string> Files() const { return base::ListFolder(folder_).value(); }
+  std::string folder_;
+};
+
+TEST_F(CheckpointTest, NoneIsNoError) {
+  const auto none = ReadLatestCheckpoint(folder_, "er");
+  ASSERT_TRUE(none.ok());
+  EXPECT_FALSE(none->has_value());
+}
+
+TEST_F(CheckpointTest, NewestIsReadAndTwoAreKept) {
+  for (const char* bytes : {"one", "two", "three", "four"}) Write(bytes);
+  const auto checkpoint = ReadLatestCheckpoint(folder_, "er").value();
+  ASSERT_TRUE(checkpoint.has_value());
+  EXPECT_EQ(checkpoint->bytes, "four");
+  EXPECT_EQ(checkpoint->generation, 4);
+  EXPECT_EQ(checkpoint->warning, "");
+  EXPECT_THAT(Files(), ElementsAre("er-00000003.ckpt", "er-00000004.ckpt"));
+}
+
+TEST_F(CheckpointTest, AnyBytesAndNoBytesReadBack) {
+  Write("");
+  EXPECT_EQ(ReadLatestCheckpoint(folder_, "er").value()->bytes, "");
+  const std::string bytes("\0PRNLCKP1\xff\n", 11);
+  Write(bytes);
+  EXPECT_EQ(ReadLatestCheckpoint(folder_, "er").value()->bytes, bytes);
+}
+
+TEST_F(CheckpointTest, EveryFlippedBitAndEveryTruncationIsFoundAndThePreviousUsed) {
+  Write("previous");
+  Write("the newest state");
+  const std::string sound = base::ReadFile(Path(2)).value();
+  std::vector<std::string> spoilt;
+  for (size_t i = 0; i < sound.size(); ++i) {
+    for (int bit = 0; bit < 8; ++bit) {
+      std::string bytes = sound;
+      bytes[i] = static_cast<char>(bytes[i] ^ (1 << bit));
+      spoilt.push_back(bytes);
+    }
+    spoilt.push_back(sound.substr(0, i));
+  }
+  spoilt.push_back(sound + "x");
+  for (const std::string& bytes : spoilt) {
+    ASSERT_TRUE(base::WriteFileAtomically(Path(2), bytes).ok());
+    const auto checkpoint = ReadLatestCheckpoint(folder_, "er").value();
+    ASSERT_TRUE(checkpoint.has_value());
+    ASSERT_EQ(checkpoint->bytes, "previous");
+    ASSERT_THAT(checkpoint->warning, HasSubstr("er-00000002.ckpt"));
+  }
+}
+
+TEST_F(CheckpointTest, CorruptFileIsNoneOfTheTwoKept) {
+  Write("one");
+  Write("two");
+  ASSERT_TRUE(base::WriteFileAtomically(Path(2), "spoilt").ok());
+  Write("three");
+  EXPECT_THAT(Files(), ElementsAre("er-00000001.ckpt", "er-00000003.ckpt"));
+}
+
+TEST_F(CheckpointTest, AllCorruptIsAnErrorThatNamesThem) {
+  Write("one");
+  Write("two");
+  ASSERT_TRUE(base::WriteFileAtomically(Path(1), "spoilt").ok());
+  ASSERT_TRUE(base::WriteFileAtomically(Path(2), "spoilt").ok());
+  const absl::Status status = ReadLatestCheckpoint(folder_, "er").status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("er-00000001.ckpt"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("er-00000002.ckpt"));
+}
+
+TEST_F(CheckpointTest, NamesThatBeginAlikeAreApart) {
+  ASSERT_TRUE(WriteCheckpoint(folder_, "er", "a").ok());
+  ASSERT_TRUE(WriteCheckpoint(folder_, "er-1", "b").ok());
+  EXPECT_EQ(ReadLatestCheckpoint(folder_, "er").value()->bytes, "a");
+  EXPECT_EQ(ReadLatestCheckpoint(folder_, "er-1").value()->bytes, "b");
+  ASSERT_TRUE(RemoveCheckpoints(folder_, "er").ok());
+  EXPECT_THAT(Files(), ElementsAre("er-1-00000001.ckpt"));
+}
+
+TEST_F(CheckpointTest, TemporaryFileOfAKilledWriterIsIgnored) {
+  Write("one");
+  ASSERT_TRUE(
+      base::WriteFileAtomically(folder_ + "/.er-00000002.ckpt.perennial-tmp.1.0", "half").ok());
+  EXPECT_EQ(ReadLatestCheckpoint(folder_, "er").value()->bytes, "one");
+}
+
+TEST_F(CheckpointTest, NamesOfManyThreadsDoNotDisturbEachOther) {
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([this, t] {
+      for (int i = 0; i < 5; ++i) {
+        EXPECT_TRUE(WriteCheckpoint(folder_, absl::StrCat("unit", t), absl::StrCat(t, i)).ok());
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (int t = 0; t < 4; ++t) {
+    EXPECT_EQ(ReadLatestCheckpoint(folder_, absl::StrCat("unit", t)).value()->bytes,
+              absl::StrCat(t, 4));
+  }
+}
+
+TEST_F(CheckpointTest, RemovedCheckpointsAreGone) {
+  Write("one");
+  Write("two");
+  ASSERT_TRUE(RemoveCheckpoints(folder_, "er").ok());
+  EXPECT_THAT(Files(), IsEmpty());
+  EXPECT_FALSE(ReadLatestCheckpoint(folder_, "er").value().has_value());
+}
+
+TEST(CheckpointDeathTest, NameThatIsAPathStopsTheProgram) {
+  EXPECT_DEATH((void)WriteCheckpoint("folder", "../er", ""), "checkpoint's name");
+}
+
+}  // namespace
+}  // namespace perennial::record

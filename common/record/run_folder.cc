@@ -1,0 +1,125 @@
+#include "common/record/run_folder.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "common/base/file_io.h"
+#include "common/base/logging.h"
+#include "common/base/status_macros.h"
+
+namespace perennial::record {
+
+absl::StatusOr<RunState> InspectRunFolder(absl::string_view path) {
+  if (base::FileExists(path)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(path, " is a file, not the folder of a run; choose another --out"));
+  }
+  if (!base::FolderExists(path)) return RunState::kNew;
+  if (base::FileExists(base::JoinPath(path, kConfigFile))) {
+    return base::FileExists(base::JoinPath(path, kSummaryFile)) ? RunState::kFinished
+                                                                : RunState::kUnfinished;
+  }
+  PERENNIAL_ASSIGN_OR_RETURN(const std::vector<std::string> names, base::ListFolder(path));
+  for (const std::string& name : names) {
+    // A run that was killed before its config stood leaves these behind.
+    if (name == kLockFile || name == kMetricsFile || base::IsTemporaryName(name)) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat("the folder ", path, " holds \"", name, "\" but no ", kConfigFile,
+                     ", so it is not the folder of a run; choose another --out"));
+  }
+  return RunState::kNew;
+}
+
+absl::StatusOr<std::unique_ptr<RunFolder>> RunFolder::Lock(absl::string_view path) {
+  const std::string lock_path = base::JoinPath(path, kLockFile);
+  int lock;
+  do {
+    lock = open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  } while (lock < 0 && errno == EINTR);
+  if (lock < 0) return base::ErrnoError(errno, "cannot lock the folder: cannot open", lock_path);
+  // Closes the file on every way out.
+  std::unique_ptr<RunFolder> run(new RunFolder(std::string(path), lock));
+  int held;
+  do {
+    held = flock(lock, LOCK_EX | LOCK_NB);
+  } while (held != 0 && errno == EINTR);
+  if (held != 0) {
+    if (errno != EWOULDBLOCK) return base::ErrnoError(errno, "cannot lock", lock_path);
+    const absl::StatusOr<std::string> owner = base::ReadFile(lock_path, 100);
+    return absl::FailedPreconditionError(
+        absl::StrCat("the folder ", path, " is in use by process ",
+                     owner.ok() && !owner->empty() ? absl::StripSuffix(*owner, "\n") : "(unknown)",
+                     "; wait for it to end or choose another --out"));
+  }
+  // For the message above only; the lock itself is the kernel's and ends with the process.
+  const std::string owner = absl::StrCat(getpid(), "\n");
+  if (ftruncate(lock, 0) != 0 ||
+      pwrite(lock, owner.data(), owner.size(), 0) != static_cast<ssize_t>(owner.size())) {
+    return base::ErrnoError(errno, "cannot write", lock_path);
+  }
+  return run;
+}
+
+absl::StatusOr<std::unique_ptr<RunFolder>> RunFolder::Create(absl::string_view path) {
+  PERENNIAL_RETURN_IF_ERROR(InspectRunFolder(path).status());
+  PERENNIAL_RETURN_IF_ERROR(base::MakeFolders(path));
+  PERENNIAL_ASSIGN_OR_RETURN(std::unique_ptr<RunFolder> run, Lock(path));
+  PERENNIAL_ASSIGN_OR_RETURN(const RunState state, InspectRunFolder(path));
+  if (state != RunState::kNew) {
+    return absl::AlreadyExistsError(absl::StrCat(
+        "the folder ", path, " already holds ",
+        state == RunState::kFinished ? "a finished run" : "an unfinished run; go on with --resume",
+        state == RunState::kFinished ? "; choose another --out" : " or choose another --out"));
+  }
+  // What a run killed at its very start may have left.
+  PERENNIAL_RETURN_IF_ERROR(base::RemoveFile(base::JoinPath(path, kMetricsFile)));
+  PERENNIAL_ASSIGN_OR_RETURN(run->metrics_,
+                             MetricsStream::Open(base::JoinPath(path, kMetricsFile)));
+  return run;
+}
+
+absl::StatusOr<std::unique_ptr<RunFolder>> RunFolder::Open(absl::string_view path) {
+  PERENNIAL_ASSIGN_OR_RETURN(const RunState state, InspectRunFolder(path));
+  if (state == RunState::kNew) {
+    return absl::NotFoundError(absl::StrCat("there is no run in ", path));
+  }
+  PERENNIAL_ASSIGN_OR_RETURN(std::unique_ptr<RunFolder> run, Lock(path));
+  PERENNIAL_ASSIGN_OR_RETURN(const std::vector<std::string> names, base::ListFolder(path));
+  for (const std::string& name : names) {
+    if (!base::IsTemporaryName(name)) continue;
+    PERENNIAL_RETURN_IF_ERROR(base::RemoveFile(base::JoinPath(path, name)));
+  }
+  PERENNIAL_ASSIGN_OR_RETURN(run->metrics_,
+                             MetricsStream::Open(base::JoinPath(path, kMetricsFile)));
+  return run;
+}
+
+RunFolder::~RunFolder() { close(lock_); }
+
+std::string RunFolder::checkpoint_folder() const {
+  return base::JoinPath(path_, kCheckpointFolder);
+}
+
+absl::Status RunFolder::Reopen() {
+  PERENNIAL_RETURN_IF_ERROR(base::RemoveFile(base::JoinPath(path_, kSummaryFile)));
+  return base::SyncFolder(path_);
+}
+
+absl::Status RunFolder::Write(absl::string_view name, absl::string_view contents) {
+  CHECK(!name.empty() && name.find('/') == absl::string_view::npos) << name;
+  return base::WriteFileAtomically(base::JoinPath(path_, name), contents);
+}
+
+absl::StatusOr<std::string> RunFolder::Read(absl::string_view name) const {
+  return base::ReadFile(base::JoinPath(path_, name));
+}
+
+}  // namespace perennial::record

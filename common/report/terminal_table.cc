@@ -1,0 +1,109 @@
+#include "common/report/terminal_table.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "common/base/logging.h"
+
+namespace perennial::report {
+namespace {
+
+constexpr size_t kGap = 2;
+
+size_t Width(absl::string_view text) {
+  return std::count_if(text.begin(), text.end(),
+                       [](char c) { return (static_cast<uint8_t>(c) & 0xc0) != 0x80; });
+}
+
+std::string Padded(const std::string& text, size_t width, Align align) {
+  const std::string space(width - std::min(width, Width(text)), ' ');
+  return align == Align::kRight ? space + text : text + space;
+}
+
+std::string WithoutTrailingSpace(std::string line) {
+  line.erase(line.find_last_not_of(' ') + 1);
+  return line + "\n";
+}
+
+std::string Wrapped(const std::string& text, size_t width) {
+  std::string wrapped;
+  std::string line;
+  for (const absl::string_view word : absl::StrSplit(text, ' ', absl::SkipEmpty())) {
+    if (!line.empty() && Width(line) + 1 + Width(word) > width) {
+      absl::StrAppend(&wrapped, line, "\n");
+      line.clear();
+    }
+    absl::StrAppend(&line, line.empty() ? "" : " ", word);
+  }
+  if (!line.empty()) absl::StrAppend(&wrapped, line, "\n");
+  return wrapped;
+}
+
+}  // namespace
+
+std::string TerminalTable(const Table& table, int width) {
+  const size_t count = table.columns.size();
+  const auto cell = [&table](size_t row, size_t column) {
+    const std::vector<std::string>& cells = table.rows[row];
+    return column < cells.size() ? cells[column] : std::string();
+  };
+  std::vector<size_t> widths;
+  for (size_t c = 0; c < count; ++c) {
+    size_t widest = Width(table.columns[c].name);
+    for (size_t r = 0; r < table.rows.size(); ++r) {
+      CHECK_LE(table.rows[r].size(), count);
+      widest = std::max(widest, Width(cell(r, c)));
+    }
+    widths.push_back(widest);
+  }
+
+  // Which columns stand together: as many as fit, the first one in each block.
+  std::vector<std::vector<size_t>> blocks;
+  size_t used = 0;
+  for (size_t c = 0; c < count; ++c) {
+    const bool fits = used + kGap + widths[c] <= static_cast<size_t>(std::max(width, 0));
+    if (blocks.empty()) {
+      blocks.push_back({c});
+      used = widths[c];
+    } else if (fits || blocks.back().size() == 1) {
+      blocks.back().push_back(c);
+      used += kGap + widths[c];
+    } else {
+      blocks.push_back({0, c});
+      used = widths[0] + kGap + widths[c];
+    }
+  }
+
+  std::string text = Wrapped(table.caption, static_cast<size_t>(std::max(width, 1)));
+  for (size_t b = 0; b < blocks.size(); ++b) {
+    if (b > 0) text += "\n";
+    std::string header;
+    std::string rule;
+    for (const size_t c : blocks[b]) {
+      if (c != blocks[b].front()) {
+        header += std::string(kGap, ' ');
+        rule += std::string(kGap, ' ');
+      }
+      header += Padded(table.columns[c].name, widths[c], table.columns[c].align);
+      rule += std::string(widths[c], '-');
+    }
+    absl::StrAppend(&text, WithoutTrailingSpace(header), WithoutTrailingSpace(rule));
+    for (size_t r = 0; r < table.rows.size(); ++r) {
+      std::string line;
+      for (const size_t c : blocks[b]) {
+        if (c != blocks[b].front()) line += std::string(kGap, ' ');
+        line += Padded(cell(r, c), widths[c], table.columns[c].align);
+      }
+      text += WithoutTrailingSpace(line);
+    }
+  }
+  return text;
+}
+
+}  // namespace perennial::report
