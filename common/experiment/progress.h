@@ -1,0 +1,47 @@
+// Progress on a terminal (one line, redrawn) or in a log (a line every few seconds).
+#ifndef PERENNIAL_COMMON_EXPERIMENT_PROGRESS_H_
+#define PERENNIAL_COMMON_EXPERIMENT_PROGRESS_H_
+
+#include <chrono>
+#include <mutex>
+#include <ostream>
+#include <string>
+
+#include "absl/strings/string_view.h"
+
+namespace perennial::experiment {
+
+// "[######------] 45 %  5.4/12 units  61.2 GFLOP/s  0:32 left", at most 80 columns.
+std::string ProgressText(double fraction, double seconds, double units_done, int64_t units,
+                         double flops_per_second, double seconds_left, int bar_width);
+
+// "0:32", "12:05", "3:02:10".
+std::string DurationText(double seconds);
+
+class Progress {
+ public:
+  // `flops`: of the whole run; `done`: the share already done when it starts (a resumed run).
+  Progress(std::ostream& out, bool terminal, double flops, int64_t units, double done);
+
+  // Thread-safe; draws at most every 0.1 s on a terminal, every 5 s elsewhere.
+  void Update(double fraction, double units_done);
+  // A last line (or a drawn bar that stays).
+  void Finish(double fraction, double units_done);
+
+ private:
+  void Draw(double fraction, double units_done, bool last);
+  double Elapsed() const;
+
+  std::ostream& out_;
+  const bool terminal_;
+  const double flops_;
+  const int64_t units_;
+  const double start_fraction_;
+  const std::chrono::steady_clock::time_point start_;
+  std::mutex mutex_;
+  double last_drawn_ = -1e9;
+};
+
+}  // namespace perennial::experiment
+
+#endif  // PERENNIAL_COMMON_EXPERIMENT_PROGRESS_H_

@@ -1,0 +1,41 @@
+#include "common/experiment/progress.h"
+
+#include <sstream>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace perennial::experiment {
+namespace {
+
+TEST(DurationTextTest, CountsUpToHours) {
+  EXPECT_EQ(DurationText(0), "0:00");
+  EXPECT_EQ(DurationText(31.2), "0:32");
+  EXPECT_EQ(DurationText(725), "12:05");
+  EXPECT_EQ(DurationText(10930), "3:02:10");
+}
+
+TEST(ProgressTextTest, TellsShareRateAndTimeLeftWithinEightyColumns) {
+  EXPECT_EQ(ProgressText(0.5, 10, 6, 12, 61.2e9, 9.5, 10),
+            "[#####-----]  50 %  6.0/12 units  61.2 GFLOP/s  0:10 left");
+  EXPECT_EQ(ProgressText(1, 83, 12, 12, 61.2e9, 0, 0), "100 %  12.0/12 units  61.2 GFLOP/s  1:23");
+  EXPECT_LE(ProgressText(0.5, 99999, 9999.5, 10000, 1e12, 99999, 20).size(), 80u);
+}
+
+TEST(ProgressTest, ALogGetsWholeLinesAndATerminalOneLine) {
+  std::ostringstream log, terminal;
+  Progress(log, false, 1e9, 2, 0).Finish(1, 2);
+  Progress(terminal, true, 1e9, 2, 0).Finish(1, 2);
+  EXPECT_THAT(log.str(), ::testing::MatchesRegex("100 %.*\n"));
+  EXPECT_THAT(terminal.str(), ::testing::StartsWith("\r["));
+}
+
+TEST(ProgressTest, ALogIsNotFlooded) {
+  std::ostringstream log;
+  Progress progress(log, false, 1e9, 2, 0);
+  for (int i = 0; i < 1000; ++i) progress.Update(i / 1000.0, 0);
+  EXPECT_EQ(std::ranges::count(log.str(), '\n'), 1);
+}
+
+}  // namespace
+}  // namespace perennial::experiment

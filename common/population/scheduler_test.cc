@@ -1,0 +1,131 @@
+#include "common/population/scheduler.h"
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace perennial::population {
+namespace {
+
+// Counts its own steps; fails at a given one.
+class CountingUnit final : public Unit {
+ public:
+  CountingUnit(std::string replicate, int64_t steps, int64_t fails_at = -1)
+      : key_{"counting", "test", "seed", std::move(replicate)}, fails_at_(fails_at) {
+    plan_.steps = steps;
+    plan_.training_flops = static_cast<double>(steps);
+  }
+
+  const UnitKey& key() const override { return key_; }
+  const UnitPlan& plan() const override { return plan_; }
+  int64_t steps_done() const override { return done_; }
+  double progress() const override {
+    return static_cast<double>(done_) / static_cast<double>(plan_.steps);
+  }
+  absl::Status Advance(int64_t steps) override {
+    EXPECT_FALSE(busy_.exchange(true)) << "two threads in one unit";
+    started_order_ = started_order_ == 0 ? ++Started() : started_order_;
+    for (int64_t i = 0; i < steps && !finished(); ++i) {
+      if (done_ == fails_at_) return absl::FailedPreconditionError("the loss is nan");
+      ++done_;
+    }
+    busy_ = false;
+    return absl::OkStatus();
+  }
+  std::vector<Event> TakeEvents() override { return {}; }
+  absl::StatusOr<std::string> Save() const override { return std::to_string(done_); }
+  absl::Status Load(absl::string_view) override { return absl::UnimplementedError("unused"); }
+  UnitResults Results() const override { return {}; }
+
+  int started_order() const { return started_order_; }
+  static std::atomic<int>& Started() {
+    static std::atomic<int> started = 0;
+    return started;
+  }
+
+ private:
+  UnitKey key_;
+  UnitPlan plan_;
+  int64_t done_ = 0;
+  int64_t fails_at_;
+  int started_order_ = 0;
+  std::atomic<bool> busy_ = false;
+};
+
+using Units = std::vector<std::unique_ptr<CountingUnit>>;
+
+std::vector<Unit*> Pointers(const Units& units) {
+  std::vector<Unit*> pointers;
+  for (const auto& unit : units) pointers.push_back(unit.get());
+  return pointers;
+}
+
+TEST(SchedulerTest, RunsEveryUnitToItsEndOnAnyNumberOfThreads) {
+  for (const int threads : {1, 2, 5}) {
+    Units units;
+    for (int i = 0; i < 20; ++i) {
+      units.push_back(std::make_unique<CountingUnit>(std::to_string(i), 1 + 37 * i));
+    }
+    ASSERT_TRUE(RunUnits(Pointers(units), {.threads = threads}).ok());
+    for (const auto& unit : units) EXPECT_TRUE(unit->finished());
+  }
+}
+
+TEST(SchedulerTest, TheMostExpensiveUnitStartsFirst) {
+  CountingUnit::Started() = 0;
+  Units units;
+  for (const int64_t steps : {5, 80, 20}) {
+    units.push_back(std::make_unique<CountingUnit>(std::to_string(steps), steps));
+  }
+  ASSERT_TRUE(RunUnits(Pointers(units), {.threads = 1}).ok());
+  EXPECT_EQ(units[1]->started_order(), 1);
+  EXPECT_EQ(units[2]->started_order(), 2);
+  EXPECT_EQ(units[0]->started_order(), 3);
+}
+
+TEST(SchedulerTest, AnErrorNamesTheUnitAndEndsTheRun) {
+  Units units;
+  units.push_back(std::make_unique<CountingUnit>("0", 10));
+  units.push_back(std::make_unique<CountingUnit>("1", 1000, /*fails_at=*/7));
+  const absl::Status status = RunUnits(Pointers(units), {.threads = 2});
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(status.message(), "counting.test.seed.1: the loss is nan");
+}
+
+TEST(SchedulerTest, StopEndsBetweenChunks) {
+  Units units;
+  units.push_back(std::make_unique<CountingUnit>("0", int64_t{1} << 60));
+  std::atomic<bool> stop = false;
+  int chunks = 0;
+  const absl::Status status = RunUnits(
+      Pointers(units),
+      {.chunk_seconds = 1e-6, .stop = &stop, .after_chunk = [&](int64_t unit, double cpu_seconds) {
+         EXPECT_EQ(unit, 0);
+         EXPECT_GE(cpu_seconds, 0);
+         stop = ++chunks == 3;
+         return absl::OkStatus();
+       }});
+  EXPECT_EQ(status.code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(chunks, 3);
+}
+
+TEST(SchedulerTest, AnErrorOfTheReporterEndsTheRun) {
+  Units units;
+  units.push_back(std::make_unique<CountingUnit>("0", 100));
+  const absl::Status status = RunUnits(Pointers(units), {.after_chunk = [](int64_t, double) {
+                                         return absl::ResourceExhaustedError("disk full");
+                                       }});
+  EXPECT_EQ(status.message(), "counting.test.seed.0: disk full");
+}
+
+TEST(UnitKeyTest, IdIsAFileName) {
+  EXPECT_EQ((UnitKey{"mc_sgd", "rotated", "seed", "3"}.Id()), "mc_sgd.rotated.seed.3");
+}
+
+}  // namespace
+}  // namespace perennial::population

@@ -1,0 +1,44 @@
+// LibTorch in eager mode as the oracle of our fast paths.
+//
+// Everything is computed by LibTorch's own operators and autograd, in double, from plain numbers;
+// the one source file behind this header is the only one that pays for torch/torch.h.
+#ifndef PERENNIAL_COMMON_TESTING_EAGER_H_
+#define PERENNIAL_COMMON_TESTING_EAGER_H_
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "common/nn/layout.h"
+#include "common/nn/network.h"
+
+namespace perennial::testing {
+
+struct EagerResult {
+  std::vector<double> logits;    // [B, outputs]
+  double loss = 0;               // sum of weights[r] * cross-entropy of row r
+  std::vector<double> gradient;  // dLoss/drow, laid out as the row; gaps zero
+};
+
+// The network `spec` with the parameters of `row` on inputs [B, spec.inputs].
+EagerResult EagerCrossEntropy(const nn::NetworkSpec& spec, const nn::ParameterLayout& layout,
+                              std::span<const double> row, std::span<const double> inputs,
+                              std::span<const int32_t> labels, std::span<const double> weights);
+
+// The parameters after torch::optim::SGD has taken one step for each gradient [steps][D].
+std::vector<double> EagerSgd(std::span<const double> start,
+                             const std::vector<std::vector<double>>& gradients,
+                             double learning_rate, double momentum, double weight_decay);
+
+// A grey image [height, width] turned counter-clockwise as seen, by affine_grid and bilinear
+// grid_sample with zeros outside. height must equal width.
+std::vector<double> EagerRotate(std::span<const double> image, int64_t height, int64_t width,
+                                double degrees);
+
+// a [m, k] times b [k, n].
+std::vector<double> EagerMatmul(std::span<const double> a, std::span<const double> b, int64_t m,
+                                int64_t k, int64_t n);
+
+}  // namespace perennial::testing
+
+#endif  // PERENNIAL_COMMON_TESTING_EAGER_H_
