@@ -1,0 +1,36 @@
+#include "continual/learners/joint.h"
+
+#include "continual/learners/naive.h"
+
+namespace perennial::continual {
+namespace {
+
+class Joint final : public Learner {
+ public:
+  explicit Joint(const TrainingConfig& training) : training_(training) {}
+
+  std::vector<Phase> Phases(const TaskContext& task) override {
+    if (!task.last()) return {};
+    auto all = std::make_shared<data::LabeledImages>(task.stream().Train(0)->Empty());
+    for (int i = 0; i < task.stream().tasks(); ++i) all->Append(*task.stream().Train(i));
+    return {TrainPhase(training_, std::move(all))};
+  }
+
+  std::optional<int> PredictingRow(int task, int tasks) const override {
+    if (task + 1 < tasks) return std::nullopt;
+    return 0;
+  }
+
+  bool joint() const override { return true; }
+
+ private:
+  TrainingConfig training_;
+};
+
+}  // namespace
+
+std::unique_ptr<Learner> MakeJoint(const JointConfig& /*config*/, const TrainingConfig& training) {
+  return std::make_unique<Joint>(training);
+}
+
+}  // namespace perennial::continual

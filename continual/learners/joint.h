@@ -1,0 +1,19 @@
+// Joint (multitask): trains once on the images of all tasks together, when the last has arrived.
+//
+// What sequential learners are measured against: the same number of gradient steps on the same
+// images, without the order. It predicts only after the last task.
+#ifndef PERENNIAL_CONTINUAL_LEARNERS_JOINT_H_
+#define PERENNIAL_CONTINUAL_LEARNERS_JOINT_H_
+
+#include <memory>
+
+#include "continual/continual.pb.h"
+#include "continual/training/learner.h"
+
+namespace perennial::continual {
+
+std::unique_ptr<Learner> MakeJoint(const JointConfig& config, const TrainingConfig& training);
+
+}  // namespace perennial::continual
+
+#endif  // PERENNIAL_CONTINUAL_LEARNERS_JOINT_H_

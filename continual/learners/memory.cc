@@ -1,0 +1,79 @@
+#include "continual/learners/memory.h"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+
+namespace perennial::continual {
+
+std::vector<int32_t> ChooseBalanced(const data::LabeledImages& images, int32_t count,
+                                    random::Stream stream) {
+  std::vector<int32_t> order(images.size());
+  std::iota(order.begin(), order.end(), 0);
+  stream.Shuffle(std::span<int32_t>(order));
+  // The first image of every class, then the second of every class, and so on; each such round in
+  // random order.
+  std::vector<int32_t> seen(images.classes);
+  std::vector<std::pair<int32_t, int32_t>> rounds;  // (round, index)
+  rounds.reserve(order.size());
+  for (const int32_t index : order) rounds.emplace_back(seen[images.labels[index]]++, index);
+  std::ranges::stable_sort(rounds, {}, &std::pair<int32_t, int32_t>::first);
+  rounds.resize(std::min<size_t>(rounds.size(), count));
+  std::vector<int32_t> chosen;
+  chosen.reserve(rounds.size());
+  for (const auto& [round, index] : rounds) chosen.push_back(index);
+  return chosen;
+}
+
+void ReplayMemory::Add(const data::LabeledImages& images, const random::Stream& stream) {
+  auto grown = std::make_shared<data::LabeledImages>(empty() ? images.Empty() : *images_);
+  grown->Append(images.Select(ChooseBalanced(images, per_task_, stream)));
+  images_ = std::move(grown);
+}
+
+absl::Status ReplayMemory::Save(record::SafetensorsWriter& writer) const {
+  if (empty()) return absl::OkStatus();
+  const data::LabeledImages& images = *images_;
+  const int32_t shape[] = {images.height, images.width, images.classes};
+  const float values[] = {images.scale, images.shift};
+  PERENNIAL_RETURN_IF_ERROR(
+      writer.Add<int32_t>("learner.memory.labels", {images.size()}, images.labels));
+  PERENNIAL_RETURN_IF_ERROR(writer.Add<uint8_t>(
+      "learner.memory.pixels", {static_cast<int64_t>(images.pixels.size())}, images.pixels));
+  PERENNIAL_RETURN_IF_ERROR(writer.Add<int32_t>("learner.memory.shape", {3}, shape));
+  return writer.Add<float>("learner.memory.values", {2}, values);
+}
+
+absl::Status ReplayMemory::Load(const record::SafetensorsFile& file) {
+  images_ = nullptr;
+  if (!file.tensors().contains("learner.memory.labels")) return absl::OkStatus();
+  auto images = std::make_shared<data::LabeledImages>();
+  PERENNIAL_ASSIGN_OR_RETURN(images->labels, file.Read<int32_t>("learner.memory.labels"));
+  PERENNIAL_ASSIGN_OR_RETURN(images->pixels, file.Read<uint8_t>("learner.memory.pixels"));
+  PERENNIAL_ASSIGN_OR_RETURN(const auto shape, file.Read<int32_t>("learner.memory.shape"));
+  PERENNIAL_ASSIGN_OR_RETURN(const auto values, file.Read<float>("learner.memory.values"));
+  if (shape.size() != 3 || values.size() != 2 || shape[0] < 0 || shape[0] > 65536 || shape[1] < 0 ||
+      shape[1] > 65536) {
+    return absl::DataLossError("learner.memory: impossible shape");
+  }
+  images->height = shape[0];
+  images->width = shape[1];
+  images->classes = shape[2];
+  images->scale = values[0];
+  images->shift = values[1];
+  const bool fits = static_cast<int64_t>(images->pixels.size()) ==
+                    int64_t{shape[0]} * shape[1] * static_cast<int64_t>(images->labels.size());
+  const bool in_range = std::ranges::all_of(
+      images->labels, [&](int32_t label) { return label >= 0 && label < images->classes; });
+  if (!fits || !in_range) {
+    return absl::DataLossError(absl::StrCat("learner.memory: ", images->labels.size(),
+                                            " labels do not match pixels or classes"));
+  }
+  images_ = std::move(images);
+  return absl::OkStatus();
+}
+
+}  // namespace perennial::continual

@@ -1,0 +1,19 @@
+// Naive: trains on each task as it comes. The lower end of every comparison.
+#ifndef PERENNIAL_CONTINUAL_LEARNERS_NAIVE_H_
+#define PERENNIAL_CONTINUAL_LEARNERS_NAIVE_H_
+
+#include <memory>
+
+#include "continual/continual.pb.h"
+#include "continual/training/learner.h"
+
+namespace perennial::continual {
+
+// The phase that all learners begin with: SGD on the task's images. Named "train".
+Phase TrainPhase(const TrainingConfig& training, std::shared_ptr<const data::LabeledImages> images);
+
+std::unique_ptr<Learner> MakeNaive(const NaiveConfig& config, const TrainingConfig& training);
+
+}  // namespace perennial::continual
+
+#endif  // PERENNIAL_CONTINUAL_LEARNERS_NAIVE_H_

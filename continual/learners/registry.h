@@ -1,0 +1,23 @@
+// The learners that a configuration can name.
+//
+// To add one: write its file beside the others, add its message to the `kind` of MethodConfig, and
+// a line to the table in registry.cc.
+#ifndef PERENNIAL_CONTINUAL_LEARNERS_REGISTRY_H_
+#define PERENNIAL_CONTINUAL_LEARNERS_REGISTRY_H_
+
+#include <string>
+
+#include "continual/continual.pb.h"
+#include "continual/training/learner.h"
+
+namespace perennial::continual {
+
+// "mc_sgd": the name under which a method's results stand.
+std::string MethodName(const MethodConfig& method);
+
+// Makes the learner; the factory may be called several times. A kind must be set.
+LearnerFactory MakeLearnerFactory(const MethodConfig& method, const TrainingConfig& training);
+
+}  // namespace perennial::continual
+
+#endif  // PERENNIAL_CONTINUAL_LEARNERS_REGISTRY_H_

@@ -1,0 +1,160 @@
+// The one training loop of the line: a learner on a stream of tasks, as a unit.
+//
+// After each task every task seen so far is tested. Results: average_accuracy, forgetting,
+// learning_accuracy, joint_accuracy (see common/metrics/accuracy_matrix.h; each absent where
+// undefined), what they cost, the curve of average accuracy and the accuracy matrix.
+//
+//   auto unit = TaskUnit::Create({.key = {"mc_sgd", "rotated", "seed", "0"}, .stream = stream,
+//                                 .network = network, .learner = factory, .seed = 0});
+//   PERENNIAL_RETURN_IF_ERROR((*unit)->Advance((*unit)->plan().steps));
+//   population::UnitResults results = (*unit)->Results();
+#ifndef PERENNIAL_CONTINUAL_TRAINING_TRAINER_H_
+#define PERENNIAL_CONTINUAL_TRAINING_TRAINER_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/metrics/accuracy_matrix.h"
+#include "common/nn/network.h"
+#include "common/nn/rows.h"
+#include "common/optim/sgd.h"
+#include "common/population/unit.h"
+#include "common/random/stream.h"
+#include "continual/streams/stream.h"
+#include "continual/training/learner.h"
+
+namespace perennial::continual {
+
+// One phase of training, step by step: a function of the parameters, the phase and `random`.
+class PhaseTrainer {
+ public:
+  // `network`, `rows` and `phase` must outlive it. Does not apply phase.start.
+  PhaseTrainer(const nn::Network& network, const Phase& phase, const random::Stream& random,
+               nn::Rows<float>& rows);
+
+  int64_t steps() const { return steps_; }
+
+  // Examples that step `step` propagates forward and back, points of lines counted singly.
+  struct Work {
+    int64_t examples = 0;  // Of the current task.
+    int64_t replayed = 0;  // Stored.
+    int64_t passes = 0;    // Forward and backward passes over a batch.
+  };
+  Work WorkOf(int64_t step) const;
+
+  // One step of SGD on the phase's row. Returns the loss; parameters are unchanged if it is not
+  // finite.
+  double Step(int64_t step, Learner* learner);
+
+  // Without the step: the loss, and its gradient in gradient().
+  double LossAndGradient(int64_t step);
+  nn::ConstRow<float> gradient() const { return gradient_.row(0); }
+
+  nn::Row<float> velocity() { return sgd_.velocity(); }
+  nn::ConstRow<float> velocity() const { return sgd_.velocity(); }
+
+ private:
+  struct Sampler {
+    random::Stream random;
+    int64_t batches_per_epoch = 0;
+    int64_t epoch = -1;  // Of `order`.
+    std::vector<int32_t> order;
+  };
+
+  std::span<const int32_t> Indices(size_t term, int64_t step);
+  int64_t BatchSize(size_t term, int64_t step) const;
+  double Evaluate(std::span<const data::BatchPart> parts, std::span<const double> weights,
+                  nn::ConstRow<float> row, nn::WeightGradientSink<float>& sink);
+
+  const nn::Network& network_;
+  const Phase& phase_;
+  nn::Rows<float>& rows_;
+  std::vector<Sampler> samplers_;
+  int64_t steps_ = 0;
+  optim::Sgd<float> sgd_;
+  nn::Rows<float> gradient_;
+  nn::Rows<float> point_;  // The parameters at a point of a line.
+  std::optional<nn::Workspace<float>> workspace_;
+  std::vector<int32_t> labels_;
+  std::vector<float> weights_;
+};
+
+// row = the phase's start, a sum of rows.
+void ApplyStart(const Phase& phase, nn::Rows<float>& rows);
+
+struct TaskUnitOptions {
+  population::UnitKey key;
+  std::shared_ptr<const TaskStream> stream;
+  nn::Network network;
+  LearnerFactory learner;
+  uint64_t seed = 0;
+};
+
+class TaskUnit final : public population::Unit {
+ public:
+  // InvalidArgument if the network does not fit the stream.
+  static absl::StatusOr<std::unique_ptr<TaskUnit>> Create(TaskUnitOptions options);
+
+  const population::UnitKey& key() const override { return options_.key; }
+  const population::UnitPlan& plan() const override { return plan_; }
+  int64_t steps_done() const override { return steps_done_; }
+  double progress() const override;
+  absl::Status Advance(int64_t steps) override;
+  std::vector<population::Event> TakeEvents() override;
+  absl::StatusOr<std::string> Save() const override;
+  absl::Status Load(absl::string_view state) override;
+  population::UnitResults Results() const override;
+
+  // Rows of the learner's parameters; row 0 first. For analysis and tests.
+  const nn::Rows<float>& rows() const { return rows_; }
+  const metrics::AccuracyMatrix& accuracy() const { return accuracy_; }
+
+ private:
+  enum class Stage { kStartTask, kTraining, kTesting };
+
+  explicit TaskUnit(TaskUnitOptions options);
+  void MakePlan();
+  TaskContext Context(const TaskStream& stream, int task) const;
+  random::Stream PhaseRandom() const;
+  void StartTask();
+  // Makes the trainer of the current phase, passing over phases without steps; after the last one,
+  // ends training on the task.
+  void EnterPhase();
+  void EndTraining();
+  void FinishTask();
+  absl::Status TrainingStep();
+  void TestingStep();
+
+  TaskUnitOptions options_;
+  random::Stream random_;
+  population::UnitPlan plan_;
+  std::unique_ptr<Learner> learner_;
+  nn::Rows<float> rows_;
+  nn::Workspace<float> test_workspace_;
+  metrics::AccuracyMatrix accuracy_;
+
+  // Where it is: the next thing to do. The vectors below are made anew when a state is loaded.
+  Stage stage_ = Stage::kStartTask;
+  int task_ = 0;
+  size_t phase_ = 0;
+  int64_t step_ = 0;
+  int tested_ = 0;
+  int64_t steps_done_ = 0;
+  double flops_done_ = 0;
+  int64_t passes_ = 0;
+  double loss_sum_ = 0;  // Over the steps of the current phase.
+
+  std::optional<TaskContext> context_;
+  std::vector<Phase> phases_;
+  std::optional<PhaseTrainer> trainer_;
+  std::vector<population::Event> events_;
+};
+
+}  // namespace perennial::continual
+
+#endif  // PERENNIAL_CONTINUAL_TRAINING_TRAINER_H_
