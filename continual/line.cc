@@ -6,7 +6,6 @@
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "common/base/logging.h"
 #include "common/base/status_macros.h"
 #include "common/data/fashion_mnist.h"
 #include "common/nn/network.h"

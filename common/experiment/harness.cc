@@ -88,7 +88,7 @@ absl::StatusOr<std::string> Listing(const Line& line) {
   for (const ReadyConfig& config : configs) {
     PERENNIAL_ASSIGN_OR_RETURN(const std::string contents, base::ReadFile(config.path));
     const absl::string_view first = *absl::StrSplit(contents, '\n').begin();
-    absl::StrAppendFormat(&text, "  %-20s %s%s\n", config.name,
+    absl::StrAppendFormat(&text, "  %-15s %s%s\n", config.name,
                           absl::StripPrefix(absl::StripPrefix(first, "#"), " "),
                           config.name == line.default_config() ? " (default)" : "");
   }
@@ -125,8 +125,7 @@ absl::StatusOr<Configuration> LoadConfiguration(const Line& line, const CommandL
   PERENNIAL_RETURN_IF_ERROR(
       config::ParseTextproto(text, Shown(path, working_folder), config.message.get()));
   for (const std::string& override_text : command.overrides) {
-    PERENNIAL_RETURN_IF_ERROR(
-        base::WithContext(config::ApplyOverride(override_text, config.message.get()), "--set"));
+    PERENNIAL_RETURN_IF_ERROR(config::ApplyOverride(override_text, config.message.get()));
   }
   config::FillDefaults(config.message.get());
   PERENNIAL_RETURN_IF_ERROR(config::Validate(*config.message));

@@ -11,10 +11,6 @@
 namespace perennial::continual {
 namespace {
 
-// Training images of a whole stream up to this size stay in memory and are turned once for all
-// methods; beyond it, once for each group of methods that is at the task at the same time.
-constexpr int64_t kKeepBytes = int64_t{1} << 28;
-
 absl::Status CheckSize(absl::string_view field, int32_t wanted, int32_t available) {
   if (wanted <= available) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("rotated.", field, " = ", wanted,
@@ -38,8 +34,6 @@ RotatedStream::RotatedStream(const RotatedStreamConfig& config, const data::Imag
       splits_(splits),
       seed_(seed),
       offset_(config.offset_degrees()),
-      keep_train_(int64_t{config.tasks()} * config.train_per_task() * splits.train.features() <=
-                  kKeepBytes),
       train_(config.tasks()),
       test_(config.tasks()) {
   const random::Stream stream = random::Stream(seed).Split("stream");
@@ -51,14 +45,14 @@ std::shared_ptr<const data::LabeledImages> RotatedStream::Train(int task) const 
   const std::vector<int32_t> indices =
       random::Stream(seed_).Split("stream").Split("train").Split(task).Sample(
           splits_.train.size(), config_.train_per_task());
-  return Get(train_[task], keep_train_, splits_.train, indices, degrees(task));
+  return Get(train_[task], splits_.train, indices, degrees(task));
 }
 
 std::shared_ptr<const data::LabeledImages> RotatedStream::Test(int task) const {
-  return Get(test_[task], /*keep=*/true, splits_.test, test_indices_, degrees(task));
+  return Get(test_[task], splits_.test, test_indices_, degrees(task));
 }
 
-std::shared_ptr<const data::LabeledImages> RotatedStream::Get(Slot& slot, bool keep,
+std::shared_ptr<const data::LabeledImages> RotatedStream::Get(Slot& slot,
                                                               const data::LabeledImages& source,
                                                               const std::vector<int32_t>& indices,
                                                               double angle) const {
@@ -75,7 +69,6 @@ std::shared_ptr<const data::LabeledImages> RotatedStream::Get(Slot& slot, bool k
     images->labels.push_back(source.labels[index]);
   }
   slot.shared = images;
-  if (keep) slot.kept = images;
   return images;
 }
 

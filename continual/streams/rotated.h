@@ -4,9 +4,9 @@
 // (arXiv:2010.04495): twenty tasks, nine degrees a task. Here the stream varies with the seed: the
 // offset, the training images of each task, and the test images (the same ones in all tasks).
 //
-// Every image of a task is turned once, kept in eight bits and shared by all who train on the
-// stream; training images live while somebody holds them, or as long as the stream within a budget
-// of memory.
+// A task's images are turned once, into eight bits, and shared by all who hold them; nothing is
+// kept that nobody holds, so that memory grows with the units that run, not with the seeds of a
+// run.
 //
 //   continual::RotatedStream stream(config, splits, /*seed=*/0);
 //   std::shared_ptr<const data::LabeledImages> task = stream.Train(3);
@@ -47,16 +47,14 @@ class RotatedStream final : public TaskStream {
   double degrees(int task) const { return offset_ + task * config_.step_degrees(); }
 
  private:
-  // Images that are made at first use.
+  // Images that are made when they are asked for and nobody holds them.
   struct Slot {
     std::mutex mutex;
     std::weak_ptr<const data::LabeledImages> shared;
-    std::shared_ptr<const data::LabeledImages> kept;
   };
 
   RotatedStream(const RotatedStreamConfig& config, const data::ImageSplits& splits, uint64_t seed);
-  std::shared_ptr<const data::LabeledImages> Get(Slot& slot, bool keep,
-                                                 const data::LabeledImages& source,
+  std::shared_ptr<const data::LabeledImages> Get(Slot& slot, const data::LabeledImages& source,
                                                  const std::vector<int32_t>& indices,
                                                  double angle) const;
 
@@ -64,7 +62,6 @@ class RotatedStream final : public TaskStream {
   const data::ImageSplits& splits_;
   uint64_t seed_;
   double offset_;
-  bool keep_train_;
   std::vector<int32_t> test_indices_;
   mutable std::vector<Slot> train_;
   mutable std::vector<Slot> test_;

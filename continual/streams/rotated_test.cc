@@ -97,7 +97,7 @@ TEST(RotatedStreamTest, TheOffsetIsRandomWithinItsRangeAndFixedBySeed) {
   EXPECT_EQ(offsets.size(), 20u);
 }
 
-TEST(RotatedStreamTest, ImagesAreMadeOnceForAllThreads) {
+TEST(RotatedStreamTest, ImagesHeldBySomebodyAreMadeOnceForAllThreads) {
   const data::ImageSplits splits = MakeSplits(30, 20);
   const auto stream = *RotatedStream::Create(MakeConfig(), splits, 0);
   std::vector<std::shared_ptr<const data::LabeledImages>> seen(4);
@@ -105,6 +105,11 @@ TEST(RotatedStreamTest, ImagesAreMadeOnceForAllThreads) {
   for (auto& images : seen) threads.emplace_back([&] { images = stream->Train(1); });
   for (std::thread& thread : threads) thread.join();
   for (const auto& images : seen) EXPECT_EQ(images, seen[0]);
+  const std::vector<uint8_t> pixels = seen[0]->pixels;
+  const std::weak_ptr<const data::LabeledImages> watch = seen[0];
+  seen.clear();
+  EXPECT_TRUE(watch.expired()) << "nobody holds them";
+  EXPECT_EQ(stream->Train(1)->pixels, pixels);
 }
 
 TEST(RotatedStreamTest, AskingForMoreImagesThanThereAreNamesTheField) {

@@ -187,7 +187,8 @@ TaskUnit::TaskUnit(TaskUnitOptions options)
       learner_(options_.learner()),
       rows_(learner_->rows(), options_.network.layout().size()),
       test_workspace_(options_.network, kTestBatch),
-      accuracy_(options_.stream->tasks()) {
+      accuracy_(options_.stream->tasks()),
+      tests_(options_.stream->tasks()) {
   options_.network.Initialize<float>(random_.Split("init"), rows_.row(0));
   MakePlan();
 }
@@ -277,6 +278,7 @@ void TaskUnit::EndTraining() {
 void TaskUnit::FinishTask() {
   ++task_;
   stage_ = Stage::kStartTask;
+  if (task_ == options_.stream->tasks()) std::ranges::fill(tests_, nullptr);
 }
 
 absl::Status TaskUnit::TrainingStep() {
@@ -305,7 +307,8 @@ absl::Status TaskUnit::TrainingStep() {
 
 void TaskUnit::TestingStep() {
   const int row = *learner_->PredictingRow(task_, options_.stream->tasks());
-  const auto images = options_.stream->Test(tested_);
+  std::shared_ptr<const data::LabeledImages>& images = tests_[tested_];
+  if (images == nullptr) images = options_.stream->Test(tested_);
   const nn::Evaluation result =
       nn::Evaluate(options_.network, rows_.row(row), *images, test_workspace_);
   accuracy_.Set(task_, tested_, result.accuracy);

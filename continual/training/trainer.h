@@ -149,6 +149,8 @@ class TaskUnit final : public population::Unit {
   int64_t passes_ = 0;
   double loss_sum_ = 0;  // Over the steps of the current phase.
 
+  // Test images of the tasks seen so far, from first use to the end of the unit.
+  std::vector<std::shared_ptr<const data::LabeledImages>> tests_;
   std::optional<TaskContext> context_;
   std::vector<Phase> phases_;
   std::optional<PhaseTrainer> trainer_;
