@@ -16,8 +16,7 @@ LabeledImages LabeledImages::Empty() const {
 
 LabeledImages LabeledImages::Select(std::span<const int32_t> indices) const {
   LabeledImages selected = Empty();
-  selected.pixels.reserve(indices.size() * features());
-  selected.labels.reserve(indices.size());
+  selected.Reserve(static_cast<int64_t>(indices.size()));
   for (const int32_t index : indices) {
     CHECK(index >= 0 && index < size()) << "index " << index << " of " << size() << " images";
     const std::span<const uint8_t> source = image(index);
@@ -25,6 +24,11 @@ LabeledImages LabeledImages::Select(std::span<const int32_t> indices) const {
     selected.labels.push_back(labels[index]);
   }
   return selected;
+}
+
+void LabeledImages::Reserve(int64_t count) {
+  pixels.reserve(count * features());
+  labels.reserve(count);
 }
 
 void LabeledImages::Append(const LabeledImages& other) {

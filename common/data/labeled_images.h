@@ -31,6 +31,8 @@ struct LabeledImages {
   LabeledImages Empty() const;
   // The images at `indices`, in that order. Indices must be in [0, size()).
   LabeledImages Select(std::span<const int32_t> indices) const;
+  // Makes room for `count` images in all, so that appending does not copy what is there.
+  void Reserve(int64_t count);
   // Appends all images of `other`, which must have the same shape.
   void Append(const LabeledImages& other);
 };

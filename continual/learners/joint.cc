@@ -11,8 +11,12 @@ class Joint final : public Learner {
 
   std::vector<Phase> Phases(const TaskContext& task) override {
     if (!task.last()) return {};
-    auto all = std::make_shared<data::LabeledImages>(task.stream().Train(0)->Empty());
-    for (int i = 0; i < task.stream().tasks(); ++i) all->Append(*task.stream().Train(i));
+    const TaskStream& stream = task.stream();
+    auto all = std::make_shared<data::LabeledImages>(task.images()->Empty());
+    int64_t size = 0;
+    for (int i = 0; i < stream.tasks(); ++i) size += stream.train_size(i);
+    all->Reserve(size);
+    for (int i = 0; i < stream.tasks(); ++i) all->Append(*stream.Train(i));
     return {TrainPhase(training_, std::move(all))};
   }
 
