@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/json_text.h"
+#include "common/base/logging.h"
 #include "common/base/nearest_name.h"
 #include "common/config/field_info.h"
 #include "common/config/options.pb.h"
@@ -224,6 +225,11 @@ absl::Status Validate(const Message& message) {
   const std::vector<std::string> violations = ListViolations(message);
   if (violations.empty()) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrJoin(violations, "\n"));
+}
+
+void CheckValid(const Message& message) {
+  const absl::Status status = Validate(message);
+  CHECK(status.ok()) << message.GetDescriptor()->name() << ": " << status.message();
 }
 
 }  // namespace perennial::config

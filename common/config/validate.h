@@ -26,6 +26,9 @@ std::vector<std::string> ListViolations(const google::protobuf::Message& message
 // OK, or InvalidArgument with all of ListViolations' lines joined by newlines.
 absl::Status Validate(const google::protobuf::Message& message);
 
+// For code that is handed a config by other code: a violation is a programmer's error (CHECK).
+void CheckValid(const google::protobuf::Message& message);
+
 }  // namespace perennial::config
 
 #endif  // PERENNIAL_COMMON_CONFIG_VALIDATE_H_

@@ -102,5 +102,12 @@ TEST(Validate, AbsentFieldsAreNotChecked) {
   EXPECT_THAT(ListViolations(config), IsEmpty());
 }
 
+TEST(ValidateDeathTest, AMistakeInCodeStopsTheProgram) {
+  CheckValid(Sound());
+  TestConfig config = Sound();
+  config.mutable_optimizer()->set_momentum(1);
+  EXPECT_DEATH(CheckValid(config), "TestConfig: optimizer.momentum = 1");
+}
+
 }  // namespace
 }  // namespace perennial::config

@@ -11,7 +11,7 @@ Rotation::Rotation(int32_t height, int32_t width, double degrees) {
   const double radians = degrees * std::numbers::pi / 180;
   double cosine = std::cos(radians);
   double sine = std::sin(radians);
-  // Quarter turns are permutations of pixels, exactly.
+  // Quarter turns of square images are permutations of pixels, exactly.
   const double quarters = degrees / 90;
   if (quarters == std::round(quarters)) {
     cosine = std::round(cosine);

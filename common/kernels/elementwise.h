@@ -1,8 +1,8 @@
 // Fused element-wise kernels, SIMD by Highway with the instruction set chosen at run time.
 //
 // Each is written for float and double alike, and tested against a scalar loop. All reductions run
-// in an order that depends on the shapes only. Pointers need no alignment; nothing beyond the
-// stated extent is read or written.
+// in an order that depends on the shapes and the instruction set only. Pointers need no alignment;
+// nothing beyond the stated extent is read or written.
 #ifndef PERENNIAL_COMMON_KERNELS_ELEMENTWISE_H_
 #define PERENNIAL_COMMON_KERNELS_ELEMENTWISE_H_
 

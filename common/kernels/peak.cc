@@ -1,9 +1,8 @@
 #include "common/kernels/peak.h"
 
-#include <time.h>
-
 #include <algorithm>
 
+#include "common/base/cpu_clock.h"
 #include "common/kernels/aligned.h"
 #include "common/kernels/gemm.h"
 
@@ -11,17 +10,6 @@
 extern "C" void MKL_Get_Version_String(char* buffer, int length);
 
 namespace perennial::kernels {
-namespace {
-
-// CPU time, so that other processes on the machine do not lower the peak.
-double ThreadSeconds() {
-  timespec now;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
-}
-
-}  // namespace
-
 double MeasureGemmPeak(int repeats) {
   constexpr int64_t kSize = 1024;
   const AlignedVector<float> a(kSize * kSize, 1.0f);
@@ -31,9 +19,9 @@ double MeasureGemmPeak(int repeats) {
   const MatrixView<const float> right = {b.data(), kSize, kSize, kSize};
   double best = 0;
   for (int i = 0; i <= repeats; ++i) {
-    const double start = ThreadSeconds();
+    const double start = base::ThreadCpuSeconds();
     Gemm<float>(Transpose::kNo, Transpose::kNo, 1, left, right, 0, {c.data(), kSize, kSize, kSize});
-    const double elapsed = ThreadSeconds() - start;
+    const double elapsed = base::ThreadCpuSeconds() - start;
     // The first product warms up.
     if (i > 0) best = std::max(best, 2.0 * kSize * kSize * kSize / elapsed);
   }

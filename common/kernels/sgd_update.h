@@ -8,8 +8,8 @@
 
 namespace perennial::kernels {
 
-// v = momentum * v + (g + decay * w);  w = w - rate * v. Fused multiply-adds, so that CPU and GPU
-// round alike.
+// v = momentum * v + (g + decay * w);  w = w - rate * v. Fused multiply-adds, so that a GPU and a
+// CPU that has them round alike.
 template <typename T>
 PERENNIAL_HOST_DEVICE inline void SgdMomentumUpdate(T rate, T momentum, T decay, T g, T& w, T& v) {
   using std::fma;

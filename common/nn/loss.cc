@@ -12,7 +12,7 @@ double SoftmaxCrossEntropy(kernels::MatrixView<const T> logits, std::span<const 
                            std::span<const T> weights, kernels::MatrixView<T> gradient) {
   CHECK_EQ(logits.rows, static_cast<int64_t>(labels.size()));
   CHECK_EQ(logits.rows, static_cast<int64_t>(weights.size()));
-  CHECK_EQ(logits.columns, gradient.columns);
+  CHECK(logits.rows == gradient.rows && logits.columns == gradient.columns);
   double loss = 0;
   for (int64_t r = 0; r < logits.rows; ++r) {
     const T* z = logits.row(r);

@@ -13,8 +13,9 @@ namespace perennial::nn {
 // p = softmax(logits[r, :]), and writes its gradient dLoss/dlogits [B, C] to `gradient`, which may
 // be the logits themselves. With weights 1/B this is the mean over the batch.
 //
-// logits [B, C] in nats; labels [B] in [0, C); weights [B]. Stable for any finite logits; a NaN or
-// infinite logit makes the result NaN. Sums are in double, in the order of rows.
+// logits [B, C] in nats; labels [B] in [0, C); weights [B]. Stable for any finite logits. A logit
+// of minus infinity excludes its class (probability and gradient 0; the loss is infinite if it is
+// the label's); NaN or plus infinity make the result NaN. Sums are in double, in the order of rows.
 template <typename T>
 double SoftmaxCrossEntropy(kernels::MatrixView<const T> logits, std::span<const int32_t> labels,
                            std::span<const T> weights, kernels::MatrixView<T> gradient);

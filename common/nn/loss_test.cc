@@ -67,5 +67,21 @@ TEST(SoftmaxCrossEntropyTest, NotANumberIsPassedOn) {
   }
 }
 
+TEST(SoftmaxCrossEntropyTest, MinusInfinityExcludesAClass) {
+  const float excluded = -std::numeric_limits<float>::infinity();
+  const std::vector<float> logits = {1, excluded, 3};
+  const std::vector<float> without = {1, 3};
+  const std::vector<float> weights = {1};
+  std::vector<float> gradient(3), expected(2);
+  const double loss = SoftmaxCrossEntropy<float>({logits.data(), 1, 3, 3}, std::vector<int32_t>{2},
+                                                 weights, {gradient.data(), 1, 3, 3});
+  EXPECT_EQ(loss, SoftmaxCrossEntropy<float>({without.data(), 1, 2, 2}, std::vector<int32_t>{1},
+                                             weights, {expected.data(), 1, 2, 2}));
+  EXPECT_EQ(gradient, (std::vector<float>{expected[0], 0, expected[1]}));
+  EXPECT_EQ(SoftmaxCrossEntropy<float>({logits.data(), 1, 3, 3}, std::vector<int32_t>{1}, weights,
+                                       {gradient.data(), 1, 3, 3}),
+            std::numeric_limits<double>::infinity());
+}
+
 }  // namespace
 }  // namespace perennial::nn

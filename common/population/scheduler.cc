@@ -1,23 +1,21 @@
 #include "common/population/scheduler.h"
 
-#include <time.h>
-
 #include <algorithm>
+#include <chrono>
 #include <mutex>
 #include <numeric>
 #include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/cpu_clock.h"
 #include "common/base/logging.h"
 
 namespace perennial::population {
 namespace {
 
-double Seconds(clockid_t clock) {
-  timespec now;
-  clock_gettime(clock, &now);
-  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+double WallSeconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 class Run {
@@ -54,29 +52,26 @@ class Run {
   }
 
   void Work() {
-    while (!Stopped()) {
-      const size_t next = next_.fetch_add(1);
-      if (next >= order_.size()) return;
-      RunUnit(order_[next]);
-    }
+    // A stop that comes when nothing is left to do is none.
+    for (size_t next; (next = next_.fetch_add(1)) < order_.size();) RunUnit(order_[next]);
   }
 
   void RunUnit(int64_t index) {
     Unit& unit = *units_[index];
     int64_t steps = 1;  // The first chunk measures.
     while (!unit.finished() && !Stopped()) {
-      const double wall = Seconds(CLOCK_MONOTONIC);
-      const double cpu = Seconds(CLOCK_THREAD_CPUTIME_ID);
+      const double wall = WallSeconds();
+      const double cpu = base::ThreadCpuSeconds();
       absl::Status status = unit.Advance(steps);
       if (status.ok() && options_.after_chunk) {
-        status = options_.after_chunk(index, Seconds(CLOCK_THREAD_CPUTIME_ID) - cpu);
+        status = options_.after_chunk(index, base::ThreadCpuSeconds() - cpu);
       }
       if (!status.ok()) {
         Fail(absl::Status(status.code(), absl::StrCat(unit.key().Id(), ": ", status.message())));
         return;
       }
       // Only how often reports come depends on time, never a number.
-      const double elapsed = std::max(Seconds(CLOCK_MONOTONIC) - wall, 1e-6);
+      const double elapsed = std::max(WallSeconds() - wall, 1e-6);
       const double factor = std::clamp(options_.chunk_seconds / elapsed, 0.25, 4.0);
       steps = std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(steps) * factor));
     }

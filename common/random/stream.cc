@@ -96,16 +96,4 @@ std::vector<int32_t> Stream::Sample(int32_t population, int32_t count) {
   return all;
 }
 
-Stream::State Stream::Save() const { return {identity_, counter_, used_, has_normal_, normal_}; }
-
-Stream Stream::Load(const State& state) {
-  Stream stream(state.identity);
-  stream.counter_ = state.counter;
-  stream.used_ = state.used;
-  if (state.used < 4) stream.block_ = stream.At(state.counter - 1);
-  stream.has_normal_ = state.has_normal;
-  stream.normal_ = state.normal;
-  return stream;
-}
-
 }  // namespace perennial::random

@@ -58,17 +58,6 @@ class Stream {
   // (dropout). Does not advance the stream.
   PhiloxBlock At(uint64_t index) const;
 
-  // Position and contents of the buffer, to save and load a stream in mid-use.
-  struct State {
-    PhiloxBlock identity;
-    uint64_t counter;
-    uint32_t used;
-    bool has_normal;
-    double normal;
-  };
-  State Save() const;
-  static Stream Load(const State& state);
-
  private:
   explicit Stream(const PhiloxBlock& identity) : identity_(identity) {}
 

@@ -103,18 +103,5 @@ TEST(StreamTest, SampleHoldsDifferentNumbersOfThePopulation) {
   EXPECT_LT(*std::max_element(sample.begin(), sample.end()), 100);
 }
 
-TEST(StreamTest, ASavedStreamGoesOnWithTheSameNumbers) {
-  for (int drawn = 0; drawn < 6; ++drawn) {
-    Stream stream = Stream(9).Split("resume");
-    for (int i = 0; i < drawn; ++i) stream.Next32();
-    stream.Normal();
-    Stream loaded = Stream::Load(stream.Save());
-    for (int i = 0; i < 9; ++i) {
-      EXPECT_EQ(stream.Normal(), loaded.Normal());
-      EXPECT_EQ(stream.Next32(), loaded.Next32());
-    }
-  }
-}
-
 }  // namespace
 }  // namespace perennial::random

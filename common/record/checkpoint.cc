@@ -147,15 +147,4 @@ absl::StatusOr<std::optional<Checkpoint>> ReadLatestCheckpoint(absl::string_view
                                           "; remove them to start this part anew"));
 }
 
-absl::Status RemoveCheckpoints(absl::string_view folder, absl::string_view name) {
-  CheckName(name);
-  PERENNIAL_ASSIGN_OR_RETURN(const std::vector<int64_t> generations, Generations(folder, name));
-  // Oldest first: stopped half-way, the newest is still there.
-  for (auto generation = generations.rbegin(); generation != generations.rend(); ++generation) {
-    PERENNIAL_RETURN_IF_ERROR(
-        base::RemoveFile(base::JoinPath(folder, FileName(name, *generation))));
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace perennial::record

@@ -39,9 +39,6 @@ absl::Status WriteCheckpoint(absl::string_view folder, absl::string_view name,
 absl::StatusOr<std::optional<Checkpoint>> ReadLatestCheckpoint(absl::string_view folder,
                                                                absl::string_view name);
 
-// Removes all generations of a name (a unit that is done needs them no more).
-absl::Status RemoveCheckpoints(absl::string_view folder, absl::string_view name);
-
 }  // namespace perennial::record
 
 #endif  // PERENNIAL_COMMON_RECORD_CHECKPOINT_H_

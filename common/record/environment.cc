@@ -222,6 +222,4 @@ std::vector<std::pair<std::string, std::string>> EnvironmentRows(const Environme
   return rows;
 }
 
-double ThreadCpuSeconds() { return ClockSeconds(CLOCK_THREAD_CPUTIME_ID); }
-
 }  // namespace perennial::record

@@ -58,9 +58,6 @@ base::JsonObject EnvironmentJson(const Environment& environment);
 // The same as name and readable value, for a report.
 std::vector<std::pair<std::string, std::string>> EnvironmentRows(const Environment& environment);
 
-// CPU seconds (user and system) of the calling thread so far: what a unit cost.
-double ThreadCpuSeconds();
-
 }  // namespace perennial::record
 
 #endif  // PERENNIAL_COMMON_RECORD_ENVIRONMENT_H_

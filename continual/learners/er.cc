@@ -1,5 +1,6 @@
 #include "continual/learners/er.h"
 
+#include "common/config/validate.h"
 #include "continual/learners/memory.h"
 #include "continual/learners/naive.h"
 
@@ -31,7 +32,10 @@ class ExperienceReplay final : public Learner {
   absl::Status Save(record::SafetensorsWriter& writer) const override {
     return memory_.Save(writer);
   }
-  absl::Status Load(const record::SafetensorsFile& file) override { return memory_.Load(file); }
+  absl::Status Load(const record::SafetensorsFile& file, const TaskStream& stream,
+                    int tasks_done) override {
+    return memory_.Load(file, stream, tasks_done);
+  }
 
  private:
   ExperienceReplayConfig config_;
@@ -43,6 +47,8 @@ class ExperienceReplay final : public Learner {
 
 std::unique_ptr<Learner> MakeExperienceReplay(const ExperienceReplayConfig& config,
                                               const TrainingConfig& training) {
+  config::CheckValid(config);
+  config::CheckValid(training);
   return std::make_unique<ExperienceReplay>(config, training);
 }
 

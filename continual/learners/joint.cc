@@ -1,5 +1,6 @@
 #include "continual/learners/joint.h"
 
+#include "common/config/validate.h"
 #include "continual/learners/naive.h"
 
 namespace perennial::continual {
@@ -34,6 +35,7 @@ class Joint final : public Learner {
 }  // namespace
 
 std::unique_ptr<Learner> MakeJoint(const JointConfig& /*config*/, const TrainingConfig& training) {
+  config::CheckValid(training);
   return std::make_unique<Joint>(training);
 }
 

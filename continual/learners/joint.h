@@ -1,7 +1,8 @@
 // Joint (multitask): trains once on the images of all tasks together, when the last has arrived.
 //
-// What sequential learners are measured against: the same number of gradient steps on the same
-// images, without the order. It predicts only after the last task.
+// What sequential learners are measured against: as many passes over the same images, without the
+// order of tasks (a few steps fewer, since batches run across tasks). It predicts only after the
+// last task.
 #ifndef PERENNIAL_CONTINUAL_LEARNERS_JOINT_H_
 #define PERENNIAL_CONTINUAL_LEARNERS_JOINT_H_
 

@@ -1,5 +1,6 @@
 #include "continual/learners/mc_sgd.h"
 
+#include "common/config/validate.h"
 #include "continual/learners/memory.h"
 #include "continual/learners/naive.h"
 
@@ -59,7 +60,10 @@ class McSgd final : public Learner {
   absl::Status Save(record::SafetensorsWriter& writer) const override {
     return memory_.Save(writer);
   }
-  absl::Status Load(const record::SafetensorsFile& file) override { return memory_.Load(file); }
+  absl::Status Load(const record::SafetensorsFile& file, const TaskStream& stream,
+                    int tasks_done) override {
+    return memory_.Load(file, stream, tasks_done);
+  }
 
  private:
   static constexpr int kSequential = 0;
@@ -74,6 +78,8 @@ class McSgd final : public Learner {
 }  // namespace
 
 std::unique_ptr<Learner> MakeMcSgd(const McSgdConfig& config, const TrainingConfig& training) {
+  config::CheckValid(config);
+  config::CheckValid(training);
   return std::make_unique<McSgd>(config, training);
 }
 

@@ -1,6 +1,8 @@
 #include "continual/learners/memory.h"
 
 #include <algorithm>
+#include <cmath>
+#include <iterator>
 #include <numeric>
 #include <utility>
 
@@ -47,31 +49,37 @@ absl::Status ReplayMemory::Save(record::SafetensorsWriter& writer) const {
   return writer.Add<float>("learner.memory.values", {2}, values);
 }
 
-absl::Status ReplayMemory::Load(const record::SafetensorsFile& file) {
-  images_ = nullptr;
-  if (!file.tensors().contains("learner.memory.labels")) return absl::OkStatus();
+absl::Status ReplayMemory::Load(const record::SafetensorsFile& file, const TaskStream& stream,
+                                int tasks_done) {
+  int64_t expected = 0;
+  for (int task = 0; task < tasks_done; ++task) {
+    expected += std::min(per_task_, stream.train_size(task));
+  }
+  if (expected == 0) {
+    images_ = nullptr;
+    return absl::OkStatus();
+  }
   auto images = std::make_shared<data::LabeledImages>();
   PERENNIAL_ASSIGN_OR_RETURN(images->labels, file.Read<int32_t>("learner.memory.labels"));
   PERENNIAL_ASSIGN_OR_RETURN(images->pixels, file.Read<uint8_t>("learner.memory.pixels"));
   PERENNIAL_ASSIGN_OR_RETURN(const auto shape, file.Read<int32_t>("learner.memory.shape"));
   PERENNIAL_ASSIGN_OR_RETURN(const auto values, file.Read<float>("learner.memory.values"));
-  if (shape.size() != 3 || values.size() != 2 || shape[0] < 0 || shape[0] > 65536 || shape[1] < 0 ||
-      shape[1] > 65536) {
-    return absl::DataLossError("learner.memory: impossible shape");
+  const auto in_range = [&stream](int32_t label) { return label >= 0 && label < stream.classes(); };
+  if (shape.size() != 3 || shape[0] < 1 || shape[1] < 1 ||
+      int64_t{shape[0]} * shape[1] != stream.features() || shape[2] != stream.classes() ||
+      values.size() != 2 || !std::isfinite(values[0]) || !std::isfinite(values[1]) ||
+      std::ssize(images->labels) != expected ||
+      std::ssize(images->pixels) != expected * stream.features() ||
+      !std::ranges::all_of(images->labels, in_range)) {
+    return absl::DataLossError(absl::StrCat("learner.memory does not hold ", expected,
+                                            " images of ", stream.features(), " pixels and ",
+                                            stream.classes(), " classes"));
   }
   images->height = shape[0];
   images->width = shape[1];
   images->classes = shape[2];
   images->scale = values[0];
   images->shift = values[1];
-  const bool fits = static_cast<int64_t>(images->pixels.size()) ==
-                    int64_t{shape[0]} * shape[1] * static_cast<int64_t>(images->labels.size());
-  const bool in_range = std::ranges::all_of(
-      images->labels, [&](int32_t label) { return label >= 0 && label < images->classes; });
-  if (!fits || !in_range) {
-    return absl::DataLossError(absl::StrCat("learner.memory: ", images->labels.size(),
-                                            " labels do not match pixels or classes"));
-  }
   images_ = std::move(images);
   return absl::OkStatus();
 }

@@ -10,6 +10,7 @@
 #include "common/data/labeled_images.h"
 #include "common/random/stream.h"
 #include "common/record/safetensors.h"
+#include "continual/streams/stream.h"
 
 namespace perennial::continual {
 
@@ -31,7 +32,9 @@ class ReplayMemory {
   const std::shared_ptr<const data::LabeledImages>& images() const { return images_; }
 
   absl::Status Save(record::SafetensorsWriter& writer) const;
-  absl::Status Load(const record::SafetensorsFile& file);
+  // DataLoss unless the file holds the images that a memory of `tasks_done` tasks of `stream`
+  // holds: as many, of the same shape, with labels below the number of classes.
+  absl::Status Load(const record::SafetensorsFile& file, const TaskStream& stream, int tasks_done);
 
  private:
   int32_t per_task_;

@@ -1,6 +1,8 @@
 #include "continual/learners/memory.h"
 
 #include <algorithm>
+#include <cmath>
+#include <memory>
 #include <set>
 
 #include "common/testing/images.h"
@@ -9,6 +11,19 @@
 
 namespace perennial::continual {
 namespace {
+
+// Tasks of 20 images like those of Images().
+class TestStream final : public TaskStream {
+ public:
+  std::string name() const override { return "test"; }
+  int tasks() const override { return 3; }
+  int32_t features() const override { return 6; }
+  int32_t classes() const override { return 4; }
+  int32_t train_size(int) const override { return 20; }
+  int32_t test_size(int) const override { return 20; }
+  std::shared_ptr<const data::LabeledImages> Train(int) const override { return nullptr; }
+  std::shared_ptr<const data::LabeledImages> Test(int) const override { return nullptr; }
+};
 
 data::LabeledImages Images(int32_t size, uint64_t seed) {
   return testing::ClassImages(size, 2, 3, 4, 0.5, random::Stream(1), random::Stream(seed));
@@ -58,36 +73,50 @@ TEST(ReplayMemoryTest, ASavedMemoryIsLoadedAsItWas) {
   ASSERT_TRUE(memory.Save(writer).ok());
   const auto file = record::SafetensorsFile::Parse(*writer.Finish());
   ReplayMemory loaded(4);
-  ASSERT_TRUE(loaded.Load(*file).ok());
+  ASSERT_TRUE(loaded.Load(*file, TestStream(), 1).ok());
   EXPECT_EQ(loaded.images()->pixels, memory.images()->pixels);
   EXPECT_EQ(loaded.images()->labels, memory.images()->labels);
   EXPECT_EQ(loaded.images()->scale, memory.images()->scale);
   EXPECT_EQ(loaded.images()->height, 2);
 
-  // An empty memory replaces a full one.
-  record::SafetensorsWriter empty;
-  ASSERT_TRUE(ReplayMemory(4).Save(empty).ok());
-  ASSERT_TRUE(loaded.Load(*record::SafetensorsFile::Parse(*empty.Finish())).ok());
+  // Before the first task is done there is nothing to load.
+  ASSERT_TRUE(loaded.Load(*file, TestStream(), 0).ok());
   EXPECT_TRUE(loaded.empty());
 }
 
-TEST(ReplayMemoryTest, AnImpossibleStateIsRefused) {
-  ReplayMemory memory(4);
-  data::LabeledImages images = Images(20, 1);
-  memory.Add(images, random::Stream(1));
-  record::SafetensorsWriter writer;
-  ASSERT_TRUE(memory.Save(writer).ok());
-  record::SafetensorsWriter wrong;
-  const std::vector<int32_t> labels = {0, 1, 2, 9};
-  const std::vector<int32_t> shape = {2, 3, 4};
-  const std::vector<uint8_t> pixels(24);
-  const std::vector<float> values = {1, 0};
-  ASSERT_TRUE(wrong.Add<int32_t>("learner.memory.labels", {4}, labels).ok());
-  ASSERT_TRUE(wrong.Add<uint8_t>("learner.memory.pixels", {24}, pixels).ok());
-  ASSERT_TRUE(wrong.Add<int32_t>("learner.memory.shape", {3}, shape).ok());
-  ASSERT_TRUE(wrong.Add<float>("learner.memory.values", {2}, values).ok());
-  EXPECT_EQ(memory.Load(*record::SafetensorsFile::Parse(*wrong.Finish())).code(),
-            absl::StatusCode::kDataLoss);
+TEST(ReplayMemoryTest, AStateThatDoesNotFitTheStreamIsRefused) {
+  struct State {
+    std::vector<int32_t> labels = {0, 1, 2, 3};
+    std::vector<int32_t> shape = {2, 3, 4};
+    std::vector<uint8_t> pixels = std::vector<uint8_t>(24);
+    std::vector<float> values = {1, 0};
+  };
+  const auto load = [](const State& state, int tasks_done) {
+    record::SafetensorsWriter writer;
+    const auto size = [](const auto& values) { return static_cast<int64_t>(values.size()); };
+    EXPECT_TRUE(
+        writer.Add<int32_t>("learner.memory.labels", {size(state.labels)}, state.labels).ok());
+    EXPECT_TRUE(
+        writer.Add<uint8_t>("learner.memory.pixels", {size(state.pixels)}, state.pixels).ok());
+    EXPECT_TRUE(writer.Add<int32_t>("learner.memory.shape", {size(state.shape)}, state.shape).ok());
+    EXPECT_TRUE(
+        writer.Add<float>("learner.memory.values", {size(state.values)}, state.values).ok());
+    return ReplayMemory(4)
+        .Load(*record::SafetensorsFile::Parse(*writer.Finish()), TestStream(), tasks_done)
+        .code();
+  };
+  EXPECT_EQ(load(State(), 1), absl::StatusCode::kOk);
+  const auto bad = absl::StatusCode::kDataLoss;
+  EXPECT_EQ(load(State(), 2), bad) << "two tasks hold eight images";
+  EXPECT_EQ(load({.labels = {0, 1, 2, 4}}, 1), bad);
+  EXPECT_EQ(load({.labels = {0, 1, 2, -1}}, 1), bad);
+  EXPECT_EQ(load({.shape = {3, 3, 4}}, 1), bad);
+  EXPECT_EQ(load({.shape = {65536, 65536, 4}}, 1), bad);
+  EXPECT_EQ(load({.shape = {-2, -3, 4}}, 1), bad);
+  EXPECT_EQ(load({.shape = {2, 3, 1000}}, 1), bad);
+  EXPECT_EQ(load({.shape = {2, 3}}, 1), bad);
+  EXPECT_EQ(load({.pixels = std::vector<uint8_t>(23)}, 1), bad);
+  EXPECT_EQ(load({.values = {NAN, 0}}, 1), bad);
 }
 
 }  // namespace

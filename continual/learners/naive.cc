@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "common/config/validate.h"
+
 namespace perennial::continual {
 namespace {
 
@@ -30,6 +32,7 @@ Phase TrainPhase(const TrainingConfig& training,
 }
 
 std::unique_ptr<Learner> MakeNaive(const NaiveConfig& /*config*/, const TrainingConfig& training) {
+  config::CheckValid(training);
   return std::make_unique<Naive>(training);
 }
 

@@ -12,6 +12,8 @@ namespace perennial::continual {
 // The phase that all learners begin with: SGD on the task's images. Named "train".
 Phase TrainPhase(const TrainingConfig& training, std::shared_ptr<const data::LabeledImages> images);
 
+// A configuration out of its fields' ranges is a programmer's error here and for all learners; the
+// harness validates what users write.
 std::unique_ptr<Learner> MakeNaive(const NaiveConfig& config, const TrainingConfig& training);
 
 }  // namespace perennial::continual

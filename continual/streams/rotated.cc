@@ -5,6 +5,8 @@
 #include "absl/memory/memory.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+#include "common/config/validate.h"
 #include "common/data/rotation.h"
 #include "common/random/stream.h"
 
@@ -22,6 +24,7 @@ absl::Status CheckSize(absl::string_view field, int32_t wanted, int32_t availabl
 
 absl::StatusOr<std::unique_ptr<RotatedStream>> RotatedStream::Create(
     const RotatedStreamConfig& config, const data::ImageSplits& splits, uint64_t seed) {
+  PERENNIAL_RETURN_IF_ERROR(config::Validate(config));
   absl::Status status = CheckSize("train_per_task", config.train_per_task(), splits.train.size());
   status.Update(CheckSize("test_per_task", config.test_per_task(), splits.test.size()));
   if (!status.ok()) return status;

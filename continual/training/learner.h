@@ -38,7 +38,9 @@ enum class Draw {
 
 // The line from another row of the learner to the row being trained: the loss is the mean over the
 // points + 1 evenly spaced points alpha = 0, 1/points, ..., 1, and its gradient exact, that is, the
-// gradient at a point counts alpha times (chain rule through from + alpha (row - from)).
+// gradient at a point counts alpha times (chain rule through from + alpha (row - from)). The point
+// alpha = 0 does not depend on the row; it is left out of the reported value, which is therefore
+// lower than the mean by a constant (the loss at `row`, divided by points + 1).
 struct LineFrom {
   int row = 0;
   int points = 1;  // At least 1.
@@ -51,7 +53,7 @@ struct LossTerm {
   Draw draw = Draw::kEpochs;
   double weight = 1;
   std::optional<LineFrom> line;
-  bool replay = false;  // Stored examples: counted apart in what a run costs.
+  bool replay = false;  // Examples of a memory: counted apart in what a run costs.
 };
 
 struct WeightedRow {
@@ -124,7 +126,12 @@ class Learner {
   virtual absl::Status Save(record::SafetensorsWriter& /*writer*/) const {
     return absl::OkStatus();
   }
-  virtual absl::Status Load(const record::SafetensorsFile& /*file*/) { return absl::OkStatus(); }
+  // Into a new learner. The file is not trusted: DataLoss unless what it holds fits `stream` after
+  // `tasks_done` tasks.
+  virtual absl::Status Load(const record::SafetensorsFile& /*file*/, const TaskStream& /*stream*/,
+                            int /*tasks_done*/) {
+    return absl::OkStatus();
+  }
 };
 
 using LearnerFactory = std::function<std::unique_ptr<Learner>()>;

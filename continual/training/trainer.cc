@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <numeric>
 #include <utility>
 
@@ -22,6 +23,9 @@ namespace {
 // Rows of a test batch: enough for the GEMM's peak, few enough for the second-level cache.
 constexpr int64_t kTestBatch = 250;
 
+// An accuracy that has not been measured, in a saved state.
+constexpr double kUntested = -1;
+
 using Sink = nn::GradientSink<float>;
 
 int64_t BatchesPerEpoch(const LossTerm& term) {
@@ -38,11 +42,16 @@ PhaseTrainer::PhaseTrainer(const nn::Network& network, const Phase& phase,
       sgd_(phase.optimizer, rows.size()),
       gradient_(1, rows.size()),
       point_(1, rows.size()) {
+  CHECK(phase.row >= 0 && phase.row < rows.count()) << "row of phase " << phase.name;
   int64_t plain_rows = 0;
   int64_t largest = 1;
   for (size_t i = 0; i < phase.terms.size(); ++i) {
     const LossTerm& term = phase.terms[i];
-    CHECK(term.images != nullptr && term.images->size() > 0 && term.batch_size > 0);
+    CHECK(term.images != nullptr && term.images->size() > 0 && term.batch_size > 0)
+        << "term " << i << " of phase " << phase.name;
+    CHECK(!term.line.has_value() || (term.line->points >= 1 && term.line->row != phase.row &&
+                                     term.line->row >= 0 && term.line->row < rows.count()))
+        << "line of term " << i << " of phase " << phase.name;
     samplers_.push_back({.random = random.Split(i), .batches_per_epoch = BatchesPerEpoch(term)});
     if (term.draw == Draw::kEpochs) {
       steps_ = std::max(steps_, phase.epochs * samplers_.back().batches_per_epoch);
@@ -181,14 +190,16 @@ absl::StatusOr<std::unique_ptr<TaskUnit>> TaskUnit::Create(TaskUnitOptions optio
   return absl::WrapUnique(new TaskUnit(std::move(options)));
 }
 
+int64_t TaskUnit::TaskPlan::steps() const {
+  return std::accumulate(phase_steps.begin(), phase_steps.end(), int64_t{tests});
+}
+
 TaskUnit::TaskUnit(TaskUnitOptions options)
     : options_(std::move(options)),
       random_(options_.seed),
       learner_(options_.learner()),
       rows_(learner_->rows(), options_.network.layout().size()),
-      test_workspace_(options_.network, kTestBatch),
-      accuracy_(options_.stream->tasks()),
-      tests_(options_.stream->tasks()) {
+      accuracy_(options_.stream->tasks()) {
   options_.network.Initialize<float>(random_.Split("init"), rows_.row(0));
   MakePlan();
 }
@@ -199,7 +210,7 @@ TaskContext TaskUnit::Context(const TaskStream& stream, int task) const {
 
 random::Stream TaskUnit::PhaseRandom() const {
   // By name: methods that share a seed see the same batches in phases of the same name.
-  return random_.Split("order").Split(task_).Split(phases_[phase_].name);
+  return random_.Split("order").Split(now_.task).Split(phases_[now_.phase].name);
 }
 
 void TaskUnit::MakePlan() {
@@ -209,56 +220,82 @@ void TaskUnit::MakePlan() {
   nn::Rows<float> no_rows(learner->rows(), 0);
   for (int task = 0; task < sizes->tasks(); ++task) {
     const TaskContext context = Context(*sizes, task);
+    TaskPlan& task_plan = task_plans_.emplace_back();
     for (const Phase& phase : learner->Phases(context)) {
       const PhaseTrainer trainer(network, phase, random_, no_rows);
-      plan_.steps += trainer.steps();
+      task_plan.phase_steps.push_back(trainer.steps());
       for (int64_t step = 0; step < trainer.steps(); ++step) {
         const PhaseTrainer::Work work = trainer.WorkOf(step);
         plan_.training_flops += static_cast<double>(network.training_flops(work.examples));
         plan_.replay_flops += static_cast<double>(network.training_flops(work.replayed));
+        planned_passes_ += work.passes;
       }
     }
     learner->AfterTask(context);
-    if (!learner->PredictingRow(task, sizes->tasks()).has_value()) continue;
-    plan_.steps += task + 1;
-    for (int i = 0; i <= task; ++i) {
-      plan_.evaluation_flops += static_cast<double>(network.forward_flops(sizes->test_size(i)));
+    if (learner->PredictingRow(task, sizes->tasks()).has_value()) {
+      task_plan.tests = task + 1;
+      for (int i = 0; i <= task; ++i) {
+        plan_.evaluation_flops += static_cast<double>(network.forward_flops(sizes->test_size(i)));
+      }
     }
+    plan_.steps += task_plan.steps();
   }
 }
 
+TaskUnit::Position TaskUnit::PositionAfter(int64_t steps) const {
+  Position position;
+  // Tasks that are done. One without steps is done only once a later one has begun.
+  while (position.task < std::ssize(task_plans_)) {
+    const int64_t task_steps = task_plans_[position.task].steps();
+    if (steps < task_steps || steps == 0) break;
+    steps -= task_steps;
+    ++position.task;
+  }
+  if (steps == 0) return position;
+  const TaskPlan& task_plan = task_plans_[position.task];
+  position.stage = Stage::kTraining;
+  for (; position.phase < task_plan.phase_steps.size(); ++position.phase) {
+    const int64_t phase_steps = task_plan.phase_steps[position.phase];
+    if (steps < phase_steps) {
+      position.step = steps;
+      return position;
+    }
+    steps -= phase_steps;
+  }
+  position.stage = Stage::kTesting;
+  position.phase = 0;
+  position.tested = static_cast<int>(steps);
+  return position;
+}
+
 double TaskUnit::progress() const {
-  if (finished()) return 1;
-  return std::min(1.0, flops_done_ / plan_.total_flops());
+  // Sums of whole numbers below 2^53: 1 at the end, exactly.
+  return plan_.total_flops() > 0 ? flops_done_ / plan_.total_flops() : 1;
 }
 
 absl::Status TaskUnit::Advance(int64_t steps) {
   for (int64_t i = 0; i < steps && !finished(); ++i) {
     // Tasks without phases and tests take no steps.
-    while (stage_ == Stage::kStartTask) StartTask();
-    if (stage_ == Stage::kTraining) {
-      PERENNIAL_RETURN_IF_ERROR(TrainingStep());
-    } else {
-      TestingStep();
-    }
+    while (now_.stage == Stage::kStartTask) StartTask();
+    PERENNIAL_RETURN_IF_ERROR(now_.stage == Stage::kTraining ? TrainingStep() : TestingStep());
     ++steps_done_;
   }
   return absl::OkStatus();
 }
 
 void TaskUnit::StartTask() {
-  context_.emplace(Context(*options_.stream, task_));
+  context_.emplace(Context(*options_.stream, now_.task));
   phases_ = learner_->Phases(*context_);
-  phase_ = 0;
-  stage_ = Stage::kTraining;
+  now_.phase = 0;
+  now_.stage = Stage::kTraining;
   EnterPhase();
 }
 
 void TaskUnit::EnterPhase() {
-  for (; phase_ < phases_.size(); ++phase_) {
-    ApplyStart(phases_[phase_], rows_);
-    trainer_.emplace(options_.network, phases_[phase_], PhaseRandom(), rows_);
-    step_ = 0;
+  for (; now_.phase < phases_.size(); ++now_.phase) {
+    ApplyStart(phases_[now_.phase], rows_);
+    trainer_.emplace(options_.network, phases_[now_.phase], PhaseRandom(), rows_);
+    now_.step = 0;
     loss_sum_ = 0;
     if (trainer_->steps() > 0) return;
   }
@@ -270,81 +307,85 @@ void TaskUnit::EndTraining() {
   trainer_.reset();
   phases_.clear();
   context_.reset();
-  stage_ = Stage::kTesting;
-  tested_ = 0;
-  if (!learner_->PredictingRow(task_, options_.stream->tasks()).has_value()) FinishTask();
+  now_ = {.stage = Stage::kTesting, .task = now_.task};
+  loss_sum_ = 0;
+  if (!learner_->PredictingRow(now_.task, options_.stream->tasks()).has_value()) FinishTask();
 }
 
 void TaskUnit::FinishTask() {
-  ++task_;
-  stage_ = Stage::kStartTask;
-  if (task_ == options_.stream->tasks()) std::ranges::fill(tests_, nullptr);
+  now_ = {.stage = Stage::kStartTask, .task = now_.task + 1};
+  if (now_.task < options_.stream->tasks()) return;
+  test_workspace_.reset();
+  tests_.clear();
 }
 
 absl::Status TaskUnit::TrainingStep() {
-  const Phase& phase = phases_[phase_];
-  const double loss = trainer_->Step(step_, learner_.get());
+  const Phase& phase = phases_[now_.phase];
+  const double loss = trainer_->Step(now_.step, learner_.get());
   if (!std::isfinite(loss)) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the loss is ", loss, " in task ", task_, ", phase ", phase.name, ", step ",
-                     step_, "; choose a learning rate below ", phase.optimizer.learning_rate));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the loss is ", loss, " in task ", now_.task + 1, ", phase ", phase.name, ", step ",
+        now_.step + 1, "; choose a learning rate below ", phase.optimizer.learning_rate));
   }
   loss_sum_ += loss;
-  const PhaseTrainer::Work work = trainer_->WorkOf(step_);
+  const PhaseTrainer::Work work = trainer_->WorkOf(now_.step);
   flops_done_ +=
       static_cast<double>(options_.network.training_flops(work.examples + work.replayed));
-  passes_ += work.passes;
-  if (++step_ == trainer_->steps()) {
-    events_.push_back(
-        {.step = steps_done_ + 1,
-         .values = {{"task", task_},
-                    {absl::StrCat(phase.name, "_loss"), loss_sum_ / static_cast<double>(step_)}}});
-    ++phase_;
+  if (++now_.step == trainer_->steps()) {
+    events_.push_back({.step = steps_done_ + 1,
+                       .values = {{"task", now_.task + 1},
+                                  {absl::StrCat(phase.name, "_loss"),
+                                   loss_sum_ / static_cast<double>(now_.step)}}});
+    ++now_.phase;
     EnterPhase();
   }
   return absl::OkStatus();
 }
 
-void TaskUnit::TestingStep() {
-  const int row = *learner_->PredictingRow(task_, options_.stream->tasks());
-  std::shared_ptr<const data::LabeledImages>& images = tests_[tested_];
-  if (images == nullptr) images = options_.stream->Test(tested_);
+absl::Status TaskUnit::TestingStep() {
+  const int row = *learner_->PredictingRow(now_.task, options_.stream->tasks());
+  if (!test_workspace_.has_value()) {
+    test_workspace_.emplace(options_.network, kTestBatch);
+    tests_.resize(options_.stream->tasks());
+  }
+  std::shared_ptr<const data::LabeledImages>& images = tests_[now_.tested];
+  if (images == nullptr) images = options_.stream->Test(now_.tested);
   const nn::Evaluation result =
-      nn::Evaluate(options_.network, rows_.row(row), *images, test_workspace_);
-  accuracy_.Set(task_, tested_, result.accuracy);
+      nn::Evaluate(options_.network, rows_.row(row), *images, *test_workspace_);
+  if (!std::isfinite(result.loss)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the test loss on task ", now_.tested + 1, " is ", result.loss,
+                     " after training on task ", now_.task + 1, "; choose smaller learning rates"));
+  }
+  accuracy_.Set(now_.task, now_.tested, result.accuracy);
   flops_done_ += static_cast<double>(options_.network.forward_flops(images->size()));
   events_.push_back({.step = steps_done_ + 1,
-                     .values = {{"after_task", task_},
-                                {"task", tested_},
+                     .values = {{"after_task", now_.task + 1},
+                                {"task", now_.tested + 1},
                                 {"test_accuracy", result.accuracy},
                                 {"test_loss", result.loss}}});
-  if (++tested_ > task_) FinishTask();
+  if (++now_.tested > now_.task) FinishTask();
+  return absl::OkStatus();
 }
 
 std::vector<population::Event> TaskUnit::TakeEvents() { return std::exchange(events_, {}); }
 
 absl::StatusOr<std::string> TaskUnit::Save() const {
   record::SafetensorsWriter writer;
-  const int64_t position[] = {static_cast<int64_t>(stage_),
-                              task_,
-                              static_cast<int64_t>(phase_),
-                              step_,
-                              tested_,
-                              steps_done_,
-                              passes_};
+  const int64_t steps[] = {steps_done_};
   const double sums[] = {flops_done_, loss_sum_};
   const int tasks = accuracy_.tasks();
   std::vector<double> accuracy;
   for (int t = 0; t < tasks; ++t) {
-    for (int i = 0; i < tasks; ++i) accuracy.push_back(accuracy_.Get(t, i).value_or(-1));
+    for (int i = 0; i < tasks; ++i) accuracy.push_back(accuracy_.Get(t, i).value_or(kUntested));
   }
-  PERENNIAL_RETURN_IF_ERROR(writer.Add<int64_t>("position", {std::size(position)}, position));
+  PERENNIAL_RETURN_IF_ERROR(writer.Add<int64_t>("steps", {1}, steps));
   PERENNIAL_RETURN_IF_ERROR(writer.Add<double>("sums", {std::size(sums)}, sums));
   PERENNIAL_RETURN_IF_ERROR(writer.Add<double>("accuracy", {tasks, tasks}, accuracy));
   PERENNIAL_RETURN_IF_ERROR(writer.Add<float>("rows", {rows_.count(), rows_.size()}, rows_.all()));
   if (trainer_.has_value()) {
-    const nn::ConstRow<float> velocity = std::as_const(*trainer_).velocity();
-    PERENNIAL_RETURN_IF_ERROR(writer.Add<float>("velocity", {rows_.size()}, velocity));
+    PERENNIAL_RETURN_IF_ERROR(
+        writer.Add<float>("velocity", {rows_.size()}, std::as_const(*trainer_).velocity()));
   }
   PERENNIAL_RETURN_IF_ERROR(learner_->Save(writer));
   writer.SetMetadata("unit", options_.key.Id());
@@ -352,6 +393,7 @@ absl::StatusOr<std::string> TaskUnit::Save() const {
 }
 
 absl::Status TaskUnit::Load(absl::string_view state) {
+  // Everything is read and checked before anything of the unit changes.
   PERENNIAL_ASSIGN_OR_RETURN(const record::SafetensorsFile file,
                              record::SafetensorsFile::Parse(std::string(state)));
   const auto unit = file.metadata().find("unit");
@@ -360,52 +402,57 @@ absl::Status TaskUnit::Load(absl::string_view state) {
         absl::StrCat("not a state of ", options_.key.Id(),
                      unit == file.metadata().end() ? "" : absl::StrCat(" but of ", unit->second)));
   }
-  PERENNIAL_ASSIGN_OR_RETURN(const auto position, file.Read<int64_t>("position"));
+  PERENNIAL_ASSIGN_OR_RETURN(const auto steps, file.Read<int64_t>("steps"));
   PERENNIAL_ASSIGN_OR_RETURN(const auto sums, file.Read<double>("sums"));
   PERENNIAL_ASSIGN_OR_RETURN(const auto accuracy, file.Read<double>("accuracy"));
   PERENNIAL_ASSIGN_OR_RETURN(const auto rows, file.Read<float>("rows"));
+  const absl::Status other = absl::DataLossError(
+      absl::StrCat("the state does not belong to this configuration of ", options_.key.Id()));
   const int tasks = accuracy_.tasks();
-  const bool sizes_fit = position.size() == 7 && sums.size() == 2 &&
-                         accuracy.size() == static_cast<size_t>(tasks) * tasks &&
-                         rows.size() == rows_.all().size();
-  if (!sizes_fit || position[0] < 0 || position[0] > 2 || position[1] < 0 || position[1] > tasks ||
-      position[4] < 0 || position[4] > position[1] || position[5] < 0 ||
-      position[5] > plan_.steps) {
-    return absl::DataLossError(
-        absl::StrCat("the state does not belong to this configuration of ", options_.key.Id()));
+  if (steps.size() != 1 || steps[0] < 0 || steps[0] > plan_.steps || sums.size() != 2 ||
+      !(sums[0] >= 0 && sums[0] <= plan_.total_flops()) || !std::isfinite(sums[1]) ||
+      std::ssize(accuracy) != int64_t{tasks} * tasks || rows.size() != rows_.all().size()) {
+    return other;
   }
-  PERENNIAL_RETURN_IF_ERROR(learner_->Load(file));
-  std::ranges::copy(rows, rows_.all().begin());
+  const Position position = PositionAfter(steps[0]);
+  metrics::AccuracyMatrix matrix(tasks);
   for (int t = 0; t < tasks; ++t) {
     for (int i = 0; i < tasks; ++i) {
-      const double value = accuracy[t * tasks + i];
-      if (value >= 0 && value <= 1) accuracy_.Set(t, i, value);
+      const double value = accuracy[static_cast<size_t>(t) * tasks + i];
+      const bool tested = i < task_plans_[t].tests &&
+                          (t < position.task || (t == position.task && i < position.tested));
+      if (tested ? !(value >= 0 && value <= 1) : value != kUntested) return other;
+      if (tested) matrix.Set(t, i, value);
     }
   }
-  stage_ = static_cast<Stage>(position[0]);
-  task_ = static_cast<int>(position[1]);
-  phase_ = static_cast<size_t>(position[2]);
-  step_ = position[3];
-  tested_ = static_cast<int>(position[4]);
-  steps_done_ = position[5];
-  passes_ = position[6];
+  std::unique_ptr<Learner> learner = options_.learner();
+  const int learned = position.task + (position.stage == Stage::kTesting ? 1 : 0);
+  PERENNIAL_RETURN_IF_ERROR(learner->Load(file, *options_.stream, learned));
+  std::vector<float> velocity;
+  if (position.stage == Stage::kTraining) {
+    PERENNIAL_ASSIGN_OR_RETURN(velocity, file.Read<float>("velocity"));
+    if (std::ssize(velocity) != rows_.size()) return other;
+  }
+
+  learner_ = std::move(learner);
+  std::ranges::copy(rows, rows_.all().begin());
+  accuracy_ = std::move(matrix);
+  now_ = position;
+  steps_done_ = steps[0];
   flops_done_ = sums[0];
   loss_sum_ = sums[1];
   events_.clear();
-  context_.reset();
-  phases_.clear();
   trainer_.reset();
-  if (stage_ != Stage::kTraining) return absl::OkStatus();
-
-  context_.emplace(Context(*options_.stream, task_));
-  phases_ = learner_->Phases(*context_);
-  if (phase_ >= phases_.size()) return absl::DataLossError("the state names a missing phase");
-  trainer_.emplace(options_.network, phases_[phase_], PhaseRandom(), rows_);
-  PERENNIAL_ASSIGN_OR_RETURN(const auto velocity, file.Read<float>("velocity"));
-  if (step_ < 0 || step_ >= trainer_->steps() || velocity.size() != trainer_->velocity().size()) {
-    return absl::DataLossError("the state's phase has other sizes");
+  phases_.clear();
+  context_.reset();
+  test_workspace_.reset();
+  tests_.clear();
+  if (now_.stage == Stage::kTraining) {
+    context_.emplace(Context(*options_.stream, now_.task));
+    phases_ = learner_->Phases(*context_);
+    trainer_.emplace(options_.network, phases_[now_.phase], PhaseRandom(), rows_);
+    std::ranges::copy(velocity, trainer_->velocity().begin());
   }
-  std::ranges::copy(velocity, trainer_->velocity().begin());
   return absl::OkStatus();
 }
 
@@ -422,7 +469,7 @@ population::UnitResults TaskUnit::Results() const {
   add("forgetting", "fraction", accuracy_.Forgetting());
   add("learning_accuracy", "fraction", accuracy_.LearningAccuracy());
   if (learner_->joint()) add("joint_accuracy", "fraction", average);
-  add("gradient_passes", "count", static_cast<double>(passes_));
+  add("gradient_passes", "count", static_cast<double>(planned_passes_));
   add("stored_images", "count", static_cast<double>(learner_->stored_images()));
   add("weight_copies", "count", static_cast<double>(rows_.count()));
   add("training_flops", "flop", plan_.training_flops);

@@ -41,14 +41,14 @@ class PhaseTrainer {
 
   // Examples that step `step` propagates forward and back, points of lines counted singly.
   struct Work {
-    int64_t examples = 0;  // Of the current task.
-    int64_t replayed = 0;  // Stored.
+    int64_t examples = 0;  // Of terms that are no replay.
+    int64_t replayed = 0;  // Of replay terms.
     int64_t passes = 0;    // Forward and backward passes over a batch.
   };
   Work WorkOf(int64_t step) const;
 
-  // One step of SGD on the phase's row. Returns the loss; parameters are unchanged if it is not
-  // finite.
+  // One step of SGD on the phase's row. Returns the loss before the step, without the constant
+  // parts of lines (see LineFrom); parameters are unchanged if it is not finite.
   double Step(int64_t step, Learner* learner);
 
   // Without the step: the loss, and its gradient in gradient().
@@ -117,8 +117,25 @@ class TaskUnit final : public population::Unit {
  private:
   enum class Stage { kStartTask, kTraining, kTesting };
 
+  // What a task takes: steps of each phase, then one step for each test.
+  struct TaskPlan {
+    std::vector<int64_t> phase_steps;
+    int tests = 0;
+    int64_t steps() const;
+  };
+
+  // The next thing to do; a function of the number of steps done.
+  struct Position {
+    Stage stage = Stage::kStartTask;
+    int task = 0;
+    size_t phase = 0;
+    int64_t step = 0;  // Of the phase.
+    int tested = 0;
+  };
+
   explicit TaskUnit(TaskUnitOptions options);
   void MakePlan();
+  Position PositionAfter(int64_t steps) const;
   TaskContext Context(const TaskStream& stream, int task) const;
   random::Stream PhaseRandom() const;
   void StartTask();
@@ -128,33 +145,30 @@ class TaskUnit final : public population::Unit {
   void EndTraining();
   void FinishTask();
   absl::Status TrainingStep();
-  void TestingStep();
+  absl::Status TestingStep();
 
   TaskUnitOptions options_;
   random::Stream random_;
+  std::vector<TaskPlan> task_plans_;
   population::UnitPlan plan_;
+  int64_t planned_passes_ = 0;
   std::unique_ptr<Learner> learner_;
   nn::Rows<float> rows_;
-  nn::Workspace<float> test_workspace_;
   metrics::AccuracyMatrix accuracy_;
 
-  // Where it is: the next thing to do. The vectors below are made anew when a state is loaded.
-  Stage stage_ = Stage::kStartTask;
-  int task_ = 0;
-  size_t phase_ = 0;
-  int64_t step_ = 0;
-  int tested_ = 0;
+  Position now_;
   int64_t steps_done_ = 0;
   double flops_done_ = 0;
-  int64_t passes_ = 0;
   double loss_sum_ = 0;  // Over the steps of the current phase.
 
-  // Test images of the tasks seen so far, from first use to the end of the unit.
-  std::vector<std::shared_ptr<const data::LabeledImages>> tests_;
+  // Made anew when a state is loaded.
   std::optional<TaskContext> context_;
   std::vector<Phase> phases_;
   std::optional<PhaseTrainer> trainer_;
   std::vector<population::Event> events_;
+  // Made at the first test and given back with the last: the test images of the tasks seen so far.
+  std::optional<nn::Workspace<float>> test_workspace_;
+  std::vector<std::shared_ptr<const data::LabeledImages>> tests_;
 };
 
 }  // namespace perennial::continual

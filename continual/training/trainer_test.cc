@@ -99,7 +99,7 @@ LearnerFactory PlainLearner() {
 }
 
 // The loss of a whole phase in double, written down from its definition: weights, means over
-// batches, and means over points of lines, the constant point alpha = 0 left out as in the trainer.
+// batches, and means over points of lines, without the constant that alpha = 0 adds (LineFrom).
 double LossByDefinition(const Phase& phase, const nn::Rows<double>& rows,
                         std::span<const double> row) {
   const nn::Network network = SmallNetwork();
@@ -252,11 +252,11 @@ TEST(TaskUnitTest, ThePlanIsWhatIsDone) {
   }
   EXPECT_EQ(unit->steps_done(), unit->plan().steps);
   EXPECT_EQ(unit->progress(), 1);
-  for (const auto& m : unit->Results().measurements) {
-    if (m.metric == "gradient_passes") {
-      EXPECT_EQ(m.value, 14);
-    }
-  }
+  const auto results = unit->Results().measurements;
+  const auto passes =
+      std::ranges::find(results, "gradient_passes", &population::Measurement::metric);
+  ASSERT_NE(passes, results.end());
+  EXPECT_EQ(passes->value, 14);
 }
 
 TEST(TaskUnitTest, TheHookCanFreezeTheParameters) {
@@ -305,7 +305,7 @@ TEST(TaskUnitTest, ALossThatIsNotFiniteNamesWhereAndWhatToDo) {
   const absl::Status status = unit->Advance(unit->plan().steps);
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status.message()),
-              ::testing::MatchesRegex(".*in task 0, phase train, step .*; choose a learning rate "
+              ::testing::MatchesRegex(".*in task 1, phase train, step .*; choose a learning rate "
                                       "below 1e\\+30"));
 }
 
@@ -321,8 +321,20 @@ TEST(TaskUnitTest, ANetworkThatDoesNotFitTheStreamIsRefused) {
 // Between any two steps, in every stage: a unit saved and loaded into a fresh one ends with the
 // same bits, and reports the same events from there on.
 TEST(TaskUnitTest, AUnitSavedAtAnyStepEndsWithTheSameBits) {
+  const auto texts = [](const std::vector<population::Event>& events) {
+    std::vector<std::string> lines;
+    for (const population::Event& event : events) {
+      lines.push_back(std::to_string(event.step));
+      for (const auto& [name, value] : event.values) {
+        lines.back() += " " + name + "=" + std::to_string(value);
+      }
+    }
+    return lines;
+  };
   auto whole = MakeUnit(3, PlainLearner());
   ASSERT_TRUE(whole->Advance(whole->plan().steps).ok());
+  const std::vector<std::string> all_events = texts(whole->TakeEvents());
+  EXPECT_EQ(all_events.size(), 3u + 1 + 2 + 3);
   for (int64_t step = 0; step <= whole->plan().steps; ++step) {
     auto first = MakeUnit(3, PlainLearner());
     ASSERT_TRUE(first->Advance(step).ok());
@@ -333,6 +345,10 @@ TEST(TaskUnitTest, AUnitSavedAtAnyStepEndsWithTheSameBits) {
     EXPECT_EQ(second->steps_done(), step);
     EXPECT_EQ(second->progress(), first->progress());
     ASSERT_TRUE(second->Advance(whole->plan().steps).ok());
+    std::vector<std::string> events = texts(first->TakeEvents());
+    const std::vector<std::string> later = texts(second->TakeEvents());
+    events.insert(events.end(), later.begin(), later.end());
+    EXPECT_EQ(events, all_events);
     EXPECT_THAT(second->rows().all(), ::testing::ElementsAreArray(whole->rows().all()));
     for (size_t m = 0; m < whole->Results().measurements.size(); ++m) {
       EXPECT_EQ(second->Results().measurements[m].value, whole->Results().measurements[m].value);
@@ -354,6 +370,34 @@ TEST(TaskUnitTest, AStateOfAnotherUnitOrConfigurationIsRefused) {
   EXPECT_THAT(std::string(other->Load(state).message()),
               ::testing::HasSubstr("not a state of test.test.seed.1 but of test.test.seed.0"));
   EXPECT_FALSE(unit->Load("nonsense").ok());
+  EXPECT_EQ(unit->steps_done(), 5) << "a refused state changes nothing";
+}
+
+TEST(TaskUnitTest, ParametersThatAreNotFiniteAreAnErrorAtTheTestToo) {
+  auto unit = MakeUnit(1, [] {
+    auto learner = std::make_unique<TestLearner>();
+    learner->phases = [](const TaskContext& task) {
+      // One step: its loss is that of the start, and fine.
+      Phase phase = PlainPhase(task.images(), 50);
+      return std::vector<Phase>{phase};
+    };
+    learner->adjust = [](nn::Row<float> gradient) { gradient[0] = NAN; };
+    return learner;
+  });
+  EXPECT_THAT(std::string(unit->Advance(unit->plan().steps).message()),
+              ::testing::HasSubstr("the test loss on task 1 is nan after training on task 1"));
+}
+
+TEST(TaskUnitTest, AFinishedUnitTakesAnotherStateWhole) {
+  auto unit = MakeUnit(2, PlainLearner());
+  const std::string fresh = *unit->Save();
+  ASSERT_TRUE(unit->Advance(unit->plan().steps).ok());
+  const std::string finished = *unit->Save();
+  ASSERT_TRUE(unit->Load(fresh).ok());
+  EXPECT_EQ(unit->steps_done(), 0);
+  EXPECT_FALSE(unit->accuracy().Get(0, 0).has_value());
+  ASSERT_TRUE(unit->Advance(unit->plan().steps).ok());
+  EXPECT_EQ(*unit->Save(), finished);
 }
 
 }  // namespace
