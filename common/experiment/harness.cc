@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -210,8 +211,11 @@ class ExperimentRun {
   }
   absl::Status CheckSameConfig(const std::string& path) const;
   absl::Status MakeUnits(Experiment& experiment);
+  // Bits are promised for one CPU type and build: says so if a run goes on with another.
+  void WarnOfAnotherMachine(const std::map<std::string, std::string>& earlier) const;
   absl::Status LoadCheckpoints();
   absl::Status AfterChunk(Live& live, double cpu_seconds);
+  absl::Status WriteEvents(Live& live);
   absl::Status SaveUnit(Live& live);
   absl::Status WriteRunInfo(absl::string_view state);
   absl::Status Finish();
@@ -231,17 +235,31 @@ class ExperimentRun {
   std::mutex mutex_;
 };
 
-// The seeds and CPU seconds that an earlier sitting wrote to run.json; what cannot be read is left
-// out, since neither decides a number.
+// What an earlier sitting wrote to run.json.
 struct EarlierSitting {
   std::vector<uint64_t> seeds;
   std::map<std::string, double> cpu_seconds;
+  std::map<std::string, std::string> machine;  // Of machine_keys, as far as known.
 };
 
+// What the last bits of numbers may depend on.
+constexpr const char* kMachineKeys[] = {"version",    "git_revision", "compiler",
+                                        "build_mode", "cpu",          "blas"};
+
+std::map<std::string, std::string> MachineOf(const nlohmann::json& json) {
+  std::map<std::string, std::string> machine;
+  for (const char* key : kMachineKeys) {
+    if (json.contains(key) && json[key].is_string()) machine[key] = json[key].get<std::string>();
+  }
+  return machine;
+}
+
+// Damaged or missing parts are left out.
 EarlierSitting ReadEarlierSitting(const std::string& run_json) {
   EarlierSitting earlier;
   const auto json = nlohmann::json::parse(run_json, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) return earlier;
+  earlier.machine = MachineOf(json);
   if (json.contains("seeds") && json["seeds"].is_string()) {
     const auto seeds = ParseSeeds(json["seeds"].get<std::string>());
     if (seeds.ok()) earlier.seeds = *seeds;
@@ -254,22 +272,44 @@ EarlierSitting ReadEarlierSitting(const std::string& run_json) {
   return earlier;
 }
 
+// The seeds that a summary has values of.
+std::vector<uint64_t> SeedsOf(const record::RunSummary& summary) {
+  std::vector<uint64_t> seeds;
+  for (const record::SummaryResult& result : summary.results) {
+    for (const auto& [replicate, value] : result.values) {
+      uint64_t seed;
+      if (result.over == "seed" && absl::SimpleAtoi(replicate, &seed)) seeds.push_back(seed);
+    }
+  }
+  return seeds;
+}
+
+void SortOnce(std::vector<uint64_t>& seeds) {
+  std::ranges::sort(seeds);
+  seeds.erase(std::unique(seeds.begin(), seeds.end()), seeds.end());
+}
+
 absl::Status ExperimentRun::CheckSameConfig(const std::string& path) const {
   PERENNIAL_ASSIGN_OR_RETURN(const std::string theirs,
                              base::ReadFile(base::JoinPath(path, record::kConfigFile)));
   if (theirs == ConfigText()) return absl::OkStatus();
   const std::vector<std::string> old_lines = absl::StrSplit(theirs, '\n');
   const std::vector<std::string> new_lines = absl::StrSplit(ConfigText(), '\n');
-  // The first line's fingerprint differs in any case; another line says why.
-  std::string why = "the data differs";
-  for (size_t i = 1; i < std::max(old_lines.size(), new_lines.size()); ++i) {
+  std::string why;
+  // The first line holds names and fingerprint; another one says more.
+  for (size_t i = 1; i < std::max(old_lines.size(), new_lines.size()) && why.empty(); ++i) {
     const std::string before = i < old_lines.size() ? old_lines[i] : "";
     const std::string now = i < new_lines.size() ? new_lines[i] : "";
     if (before == now) continue;
     why = absl::StrCat("line ", i + 1, " of its config.textproto is \"",
                        absl::StripAsciiWhitespace(before), "\", now it would be \"",
                        absl::StripAsciiWhitespace(now), "\"");
-    break;
+  }
+  if (why.empty()) {
+    why = absl::StrContains(old_lines[0], absl::StrCat("fingerprint: ", fingerprint_))
+              ? absl::StrCat("the same under another name (\"",
+                             absl::StripPrefix(old_lines[0], "# "), "\")")
+              : "the data differs";
   }
   return absl::FailedPreconditionError(absl::StrCat(
       "--out ", Shown(path, surroundings_.working_folder),
@@ -282,18 +322,29 @@ absl::Status ExperimentRun::Execute(const CommandLine& command, Experiment& expe
   const std::string shown = Shown(path, surroundings_.working_folder);
   PERENNIAL_ASSIGN_OR_RETURN(const record::RunState state, record::InspectRunFolder(path));
   EarlierSitting earlier;
+  std::optional<record::RunSummary> summary;
   if (state != record::RunState::kNew) {
     PERENNIAL_RETURN_IF_ERROR(CheckSameConfig(path));
     const auto run_json = base::ReadFile(base::JoinPath(path, record::kRunInfoFile));
     if (run_json.ok()) earlier = ReadEarlierSitting(*run_json);
+    if (state == record::RunState::kFinished) {
+      PERENNIAL_ASSIGN_OR_RETURN(const std::string text,
+                                 base::ReadFile(base::JoinPath(path, record::kSummaryFile)));
+      PERENNIAL_ASSIGN_OR_RETURN(summary, record::ParseSummary(text));
+      earlier.seeds = SeedsOf(*summary);
+      SortOnce(earlier.seeds);
+    } else if (earlier.seeds.empty() && command.seeds.empty()) {
+      return absl::DataLossError(absl::StrCat(
+          "the run.json of ", shown,
+          " is missing or damaged, so that its seeds are not known; name them with --seeds"));
+    }
   }
   seeds_ = earlier.seeds;
   if (!command.seeds.empty() || seeds_.empty()) {
     const std::vector<uint64_t> more =
         command.seeds.empty() ? line_.default_seeds() : command.seeds;
     seeds_.insert(seeds_.end(), more.begin(), more.end());
-    std::ranges::sort(seeds_);
-    seeds_.erase(std::unique(seeds_.begin(), seeds_.end()), seeds_.end());
+    SortOnce(seeds_);
   }
 
   if (state == record::RunState::kUnfinished && !command.resume) {
@@ -303,11 +354,8 @@ absl::Status ExperimentRun::Execute(const CommandLine& command, Experiment& expe
                      "another --out"));
   }
   if (state == record::RunState::kFinished && seeds_ == earlier.seeds) {
-    PERENNIAL_ASSIGN_OR_RETURN(const std::string text,
-                               base::ReadFile(base::JoinPath(path, record::kSummaryFile)));
-    PERENNIAL_ASSIGN_OR_RETURN(const record::RunSummary summary, record::ParseSummary(text));
     PERENNIAL_ASSIGN_OR_RETURN(const report::Table table,
-                               HeadlineTable(summary.results, line_.headlines()));
+                               HeadlineTable(summary->results, line_.headlines()));
     out << "This run is finished; these are its results.\n\n" << report::TerminalTable(table);
     out << "\nsummary  " << base::JoinPath(shown, record::kSummaryFile) << "\nreport   "
         << base::JoinPath(shown, record::kReportFile) << "\n";
@@ -320,14 +368,22 @@ absl::Status ExperimentRun::Execute(const CommandLine& command, Experiment& expe
   PERENNIAL_RETURN_IF_ERROR(MakeUnits(experiment));
   if (state == record::RunState::kNew) {
     PERENNIAL_ASSIGN_OR_RETURN(folder_, record::RunFolder::Create(path));
+    // The seeds stand in run.json, so that it comes before what makes the folder a run.
+    PERENNIAL_RETURN_IF_ERROR(WriteRunInfo("running"));
     PERENNIAL_RETURN_IF_ERROR(folder_->WriteConfig(ConfigText()));
   } else {
     PERENNIAL_ASSIGN_OR_RETURN(folder_, record::RunFolder::Open(path));
+    PERENNIAL_ASSIGN_OR_RETURN(const record::RunState locked, folder_->State());
+    if (locked != state) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("another process changed ", shown, " just now; start again"));
+    }
+    WarnOfAnotherMachine(earlier.machine);
     if (state == record::RunState::kFinished) PERENNIAL_RETURN_IF_ERROR(folder_->Reopen());
     for (Live& live : units_) live.cpu_seconds = earlier.cpu_seconds[live.unit->key().Id()];
     PERENNIAL_RETURN_IF_ERROR(LoadCheckpoints());
+    PERENNIAL_RETURN_IF_ERROR(WriteRunInfo("running"));
   }
-  PERENNIAL_RETURN_IF_ERROR(WriteRunInfo("running"));
 
   out << line_.name() << ", " << config_.name << ", seeds " << SeedsText(seeds_) << ", "
       << units_.size() << " units on " << threads << (threads == 1 ? " thread" : " threads")
@@ -349,20 +405,16 @@ absl::Status ExperimentRun::Execute(const CommandLine& command, Experiment& expe
                                       .after_chunk = [this](int64_t index, double cpu_seconds) {
                                         return AfterChunk(units_[index], cpu_seconds);
                                       }});
-  if (absl::IsCancelled(status)) {
-    for (Live& live : units_) PERENNIAL_RETURN_IF_ERROR(SaveUnit(live));
-    Report(/*last=*/true);
-    PERENNIAL_RETURN_IF_ERROR(WriteRunInfo("interrupted"));
-    return absl::CancelledError(
-        absl::StrCat("interrupted; everything is kept in ", shown, ", add --resume to go on"));
-  }
-  if (!status.ok()) {
-    Report(/*last=*/true);
-    WriteRunInfo("failed").IgnoreError();  // The unit's error is what to tell.
-    return status;
-  }
   Report(/*last=*/true);
-  return Finish();
+  if (status.ok()) return Finish();
+  absl::Status kept;
+  for (Live& live : units_) kept.Update(SaveUnit(live));
+  kept.Update(WriteRunInfo(absl::IsCancelled(status) ? "interrupted" : "failed"));
+  // What ended the run is what to tell first.
+  if (!absl::IsCancelled(status)) return status;
+  PERENNIAL_RETURN_IF_ERROR(kept);
+  return absl::CancelledError(
+      absl::StrCat("interrupted; everything is kept in ", shown, ", add --resume to go on"));
 }
 
 absl::Status ExperimentRun::MakeUnits(Experiment& experiment) {
@@ -381,6 +433,18 @@ absl::Status ExperimentRun::MakeUnits(Experiment& experiment) {
   }
   if (units_.empty()) return absl::InvalidArgumentError("the configuration has nothing to run");
   return absl::OkStatus();
+}
+
+void ExperimentRun::WarnOfAnotherMachine(const std::map<std::string, std::string>& earlier) const {
+  const auto json = nlohmann::json::parse(record::EnvironmentJson(environment_).Text());
+  const std::map<std::string, std::string> now = MachineOf(json);
+  for (const auto& [key, before] : earlier) {
+    const auto found = now.find(key);
+    if (found == now.end() || found->second == before) continue;
+    surroundings_.log << "warning: this run began with " << key << " \"" << before
+                      << "\" and goes on with \"" << found->second
+                      << "\"; its numbers may differ in the last bits\n";
+  }
 }
 
 absl::Status ExperimentRun::LoadCheckpoints() {
@@ -409,7 +473,7 @@ absl::Status ExperimentRun::LoadCheckpoints() {
   });
 }
 
-absl::Status ExperimentRun::AfterChunk(Live& live, double cpu_seconds) {
+absl::Status ExperimentRun::WriteEvents(Live& live) {
   const std::string id = live.unit->key().Id();
   for (const population::Event& event : live.unit->TakeEvents()) {
     base::JsonObject json;
@@ -417,6 +481,11 @@ absl::Status ExperimentRun::AfterChunk(Live& live, double cpu_seconds) {
     for (const auto& [name, value] : event.values) json.Add(name, value);
     PERENNIAL_RETURN_IF_ERROR(folder_->metrics().Append(json));
   }
+  return absl::OkStatus();
+}
+
+absl::Status ExperimentRun::AfterChunk(Live& live, double cpu_seconds) {
+  PERENNIAL_RETURN_IF_ERROR(WriteEvents(live));
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     live.cpu_seconds += cpu_seconds;
@@ -436,10 +505,14 @@ absl::Status ExperimentRun::SaveUnit(Live& live) {
   if (live.unit->steps_done() == 0 || live.unit->steps_done() == live.saved_steps) {
     return absl::OkStatus();
   }
+  // A state never runs ahead of the stream: what was measured before it will not be measured again.
+  PERENNIAL_RETURN_IF_ERROR(WriteEvents(live));
   PERENNIAL_RETURN_IF_ERROR(folder_->metrics().Sync());
   PERENNIAL_ASSIGN_OR_RETURN(const std::string state, live.unit->Save());
+  PERENNIAL_RETURN_IF_ERROR(
+      record::WriteCheckpoint(folder_->checkpoint_folder(), live.unit->key().Id(), state));
   live.saved_steps = live.unit->steps_done();
-  return record::WriteCheckpoint(folder_->checkpoint_folder(), live.unit->key().Id(), state);
+  return absl::OkStatus();
 }
 
 void ExperimentRun::Report(bool last) {

@@ -15,6 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/file_io.h"
+#include "common/base/status_macros.h"
 #include "common/config/options.pb.h"
 #include "common/random/stream.h"
 #include "common/record/safetensors.h"
@@ -36,6 +37,7 @@ class Walk final : public population::Unit {
   Walk(const config::Range& config, std::string method, uint64_t seed)
       : key_{std::move(method), "line", "seed", std::to_string(seed)},
         scale_(config.max()),
+        seed_(seed),
         stream_(random::Stream(seed).Split(key_.method)) {
     plan_.steps = static_cast<int64_t>(config.min());
     plan_.training_flops = static_cast<double>(plan_.steps);
@@ -69,10 +71,15 @@ class Walk final : public population::Unit {
   }
 
   absl::Status Load(absl::string_view state) override {
-    const auto file = record::SafetensorsFile::Parse(std::string(state));
-    if (!file.ok()) return file.status();
-    position_ = (*file->Read<double>("position"))[0];
-    done_ = (*file->Read<int64_t>("done"))[0];
+    PERENNIAL_ASSIGN_OR_RETURN(const auto file, record::SafetensorsFile::Parse(std::string(state)));
+    PERENNIAL_ASSIGN_OR_RETURN(const auto position, file.Read<double>("position"));
+    PERENNIAL_ASSIGN_OR_RETURN(const auto done, file.Read<int64_t>("done"));
+    if (position.size() != 1 || done.size() != 1 || done[0] < 0 || done[0] > plan_.steps) {
+      return absl::DataLossError("not the state of a walk");
+    }
+    position_ = position[0];
+    done_ = done[0];
+    stream_ = random::Stream(seed_).Split(key_.method);
     for (int64_t i = 0; i < done_; ++i) stream_.Normal();
     return absl::OkStatus();
   }
@@ -97,6 +104,7 @@ class Walk final : public population::Unit {
   population::UnitKey key_;
   population::UnitPlan plan_;
   double scale_;
+  uint64_t seed_;
   random::Stream stream_;
   int64_t done_ = 0;
   double position_ = 0;
@@ -286,6 +294,43 @@ TEST_F(HarnessTest, AnotherConfigurationDoesNotEnterAFolder) {
   EXPECT_THAT(ErrorOf({"--out", "run", "--set", "min=31"}),
               AllOf(HasSubstr("--out run holds a run of another configuration"),
                     HasSubstr("min: 30"), HasSubstr("min: 31")));
+}
+
+TEST_F(HarnessTest, TheSameConfigurationUnderAnotherNameIsSaidToBeThat) {
+  ASSERT_TRUE(RunWith({"--out", "run"}).ok());
+  std::ofstream(folder_ + "/other.textproto") << "min: 30\n";
+  EXPECT_THAT(ErrorOf({"--out", "run", "--config", "other.textproto"}),
+              HasSubstr("the same under another name"));
+}
+
+TEST_F(HarnessTest, ALostRunJsonLosesNoSeeds) {
+  ASSERT_TRUE(RunWith({"--out", "run", "--seeds", "0..4"}).ok());
+  const std::string summary = Contents("run/summary.json");
+  std::filesystem::remove(folder_ + "/run/run.json");
+  ASSERT_TRUE(RunWith({"--out", "run"}).ok());
+  EXPECT_EQ(Contents("run/summary.json"), summary);
+  std::filesystem::remove(folder_ + "/run/summary.json");
+  EXPECT_THAT(ErrorOf({"--out", "run", "--resume"}), HasSubstr("name them with --seeds"));
+  ASSERT_TRUE(RunWith({"--out", "run", "--resume", "--seeds", "0..4"}).ok());
+  EXPECT_EQ(Contents("run/summary.json"), summary);
+}
+
+TEST_F(HarnessTest, GoingOnWithAnotherBuildIsSaid) {
+  ASSERT_TRUE(RunWith({"--out", "run", "--seeds", "0"}).ok());
+  std::string run_json = Contents("run/run.json");
+  const size_t at = run_json.find("\"blas\":\"") + 8;
+  run_json.insert(at, "another ");
+  std::ofstream(folder_ + "/run/run.json") << run_json;
+  ASSERT_TRUE(RunWith({"--out", "run", "--seeds", "1"}).ok());
+  EXPECT_THAT(log_, HasSubstr("this run began with blas \"another "));
+}
+
+TEST_F(HarnessTest, AFailingUnitLeavesTheOthersWorkInCheckpoints) {
+  Walk::fail_at() = 205;
+  ASSERT_FALSE(RunWith({"--config", "long", "--out", "run", "--threads", "2"}).ok());
+  EXPECT_GE(std::distance(std::filesystem::directory_iterator(folder_ + "/run/checkpoints"),
+                          std::filesystem::directory_iterator()),
+            2);
 }
 
 TEST_F(HarnessTest, MistakesAreOneClearLine) {

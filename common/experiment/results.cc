@@ -50,7 +50,7 @@ struct CurvePoints {
   std::vector<std::vector<double>> y;  // [point][replicate]
 };
 
-void AddCurves(const std::vector<FinishedUnit>& units, report::Document& document) {
+absl::Status AddCurves(const std::vector<FinishedUnit>& units, report::Document& document) {
   // Plot (group and curve name) -> method -> points, all in the order of first appearance.
   std::vector<std::string> titles;
   std::map<std::string, report::LinePlot> plots;
@@ -79,17 +79,17 @@ void AddCurves(const std::vector<FinishedUnit>& units, report::Document& documen
       const CurvePoints& points = curves[{title, method}];
       report::LineSeries series = {.name = method, .x = points.x};
       for (const std::vector<double>& replicates : points.y) {
-        const absl::StatusOr<stats::Summary> summary = stats::Summarize(replicates);
-        if (!summary.ok()) return;  // Not finite: the table says so.
-        series.y.push_back(summary->mean);
-        if (!summary->ci95.has_value()) continue;
-        series.low.push_back(summary->ci95->low);
-        series.high.push_back(summary->ci95->high);
+        PERENNIAL_ASSIGN_OR_RETURN(const stats::Summary summary, stats::Summarize(replicates));
+        series.y.push_back(summary.mean);
+        if (!summary.ci95.has_value()) continue;
+        series.low.push_back(summary.ci95->low);
+        series.high.push_back(summary.ci95->high);
       }
       plot.series.push_back(std::move(series));
     }
     document.AddLinePlot(plot);
   }
+  return absl::OkStatus();
 }
 
 void AddMatrices(const std::vector<FinishedUnit>& units, report::Document& document) {
@@ -301,7 +301,7 @@ absl::StatusOr<std::string> ReportHtml(const std::vector<FinishedUnit>& units,
       "Learning curves",
       "Mean over replicates; the band is its 95 % interval by Student's t, which is "
       "wide for few replicates.");
-  AddCurves(units, document);
+  PERENNIAL_RETURN_IF_ERROR(AddCurves(units, document));
   document.AddSection("Matrices", "Mean over replicates.");
   AddMatrices(units, document);
   document.AddSection(
