@@ -23,7 +23,7 @@ struct Surroundings {
   bool terminal = false;       // Whether `log` is one.
   std::string working_folder;  // Relative paths start here.
   const std::atomic<bool>* stop = nullptr;
-  double checkpoint_seconds = 30;  // CPU seconds of a unit between its checkpoints.
+  double checkpoint_seconds = 10;  // CPU seconds of a unit between its checkpoints.
 };
 
 // Everything but signals and exit codes. Cancelled if interrupted.

@@ -185,7 +185,7 @@ class HarnessTest : public ::testing::Test {
   std::string out_;
   std::string log_;
   std::atomic<bool> stop_ = false;
-  double checkpoint_seconds_ = 30;
+  double checkpoint_seconds_ = 1000;
 };
 
 TEST_F(HarnessTest, ARunLeavesAllItsFiles) {
