@@ -7,7 +7,7 @@
 
 namespace perennial::data {
 
-Rotation::Rotation(int32_t height, int32_t width, double degrees) {
+Rotation::Rotation(int32_t height, int32_t width, double degrees) : height_(height), width_(width) {
   const double radians = degrees * std::numbers::pi / 180;
   double cosine = std::cos(radians);
   double sine = std::sin(radians);
@@ -32,14 +32,12 @@ Rotation::Rotation(int32_t height, int32_t width, double degrees) {
       const double top = std::floor(source_y);
       const double fx = source_x - left;
       const double fy = source_y - top;
-      Tap tap = {};
-      for (int corner = 0; corner < 4; ++corner) {
-        const double column = left + corner % 2;
-        const double row = top + corner / 2;
-        if (column < 0 || column >= width || row < 0 || row >= height) continue;
-        tap.offsets[corner] = static_cast<int32_t>(row) * width + static_cast<int32_t>(column);
-        tap.weights[corner] =
-            static_cast<float>((corner % 2 == 0 ? 1 - fx : fx) * (corner / 2 == 0 ? 1 - fy : fy));
+      Tap tap;
+      // Origins more than a pixel outside keep weights of zero.
+      if (left >= -1 && left < width && top >= -1 && top < height) {
+        tap.offset = (static_cast<int32_t>(top) + 1) * (width + 2) + static_cast<int32_t>(left) + 1;
+        tap.weights = {static_cast<float>((1 - fx) * (1 - fy)), static_cast<float>(fx * (1 - fy)),
+                       static_cast<float>((1 - fx) * fy), static_cast<float>(fx * fy)};
       }
       taps_.push_back(tap);
     }
@@ -48,12 +46,21 @@ Rotation::Rotation(int32_t height, int32_t width, double degrees) {
 
 void Rotation::Apply(std::span<const uint8_t> source, std::span<uint8_t> target) const {
   CHECK(source.size() == taps_.size() && target.size() == taps_.size());
+  const int32_t stride = width_ + 2;
+  // Kept between calls: an allocation costs as much as a good part of a small image.
+  static thread_local std::vector<float> bordered;
+  bordered.assign(static_cast<size_t>(stride) * (height_ + 2), 0.0f);
+  for (int32_t y = 0; y < height_; ++y) {
+    float* row = bordered.data() + static_cast<size_t>(y + 1) * stride + 1;
+    for (int32_t x = 0; x < width_; ++x) row[x] = source[static_cast<size_t>(y) * width_ + x];
+  }
   for (size_t i = 0; i < taps_.size(); ++i) {
     const Tap& tap = taps_[i];
-    float value = 0.5f;  // To round half up.
-    for (int corner = 0; corner < 4; ++corner) {
-      value += tap.weights[corner] * static_cast<float>(source[tap.offsets[corner]]);
-    }
+    const float* upper = bordered.data() + tap.offset;
+    const float* lower = upper + stride;
+    // Half is added to round half up.
+    const float value = 0.5f + tap.weights[0] * upper[0] + tap.weights[1] * upper[1] +
+                        tap.weights[2] * lower[0] + tap.weights[3] * lower[1];
     target[i] = static_cast<uint8_t>(value);
   }
 }

@@ -25,11 +25,14 @@ class Rotation {
   void Apply(std::span<const uint8_t> source, std::span<uint8_t> target) const;
 
  private:
-  // The four neighbours of a target pixel's origin. Those outside have weight 0 and offset 0.
+  // The upper left neighbour of a target pixel's origin in an image with a border of one zero
+  // pixel, and the weights of it, its right, its lower, and its lower right neighbour.
   struct Tap {
-    std::array<int32_t, 4> offsets;
-    std::array<float, 4> weights;
+    int32_t offset = 0;
+    std::array<float, 4> weights = {};
   };
+  int32_t height_;
+  int32_t width_;
   std::vector<Tap> taps_;
 };
 
