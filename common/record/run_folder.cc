@@ -30,7 +30,10 @@ absl::StatusOr<RunState> InspectRunFolder(absl::string_view path) {
   PERENNIAL_ASSIGN_OR_RETURN(const std::vector<std::string> names, base::ListFolder(path));
   for (const std::string& name : names) {
     // A run that was killed before its config stood leaves these behind.
-    if (name == kLockFile || name == kMetricsFile || base::IsTemporaryName(name)) continue;
+    if (name == kLockFile || name == kMetricsFile || name == kRunInfoFile ||
+        base::IsTemporaryName(name)) {
+      continue;
+    }
     return absl::FailedPreconditionError(
         absl::StrCat("the folder ", path, " holds \"", name, "\" but no ", kConfigFile,
                      ", so it is not the folder of a run; choose another --out"));

@@ -34,7 +34,7 @@ inline constexpr char kCheckpointFolder[] = "checkpoints";
 inline constexpr char kLockFile[] = "lock";
 
 enum class RunState {
-  kNew,         // no folder, or one in which nothing was written yet
+  kNew,         // no folder, or one without a config: killed at its very start
   kUnfinished,  // a config, no summary
   kFinished,    // a config and a summary
 };

@@ -43,6 +43,16 @@ TEST_F(RunFolderTest, StateFollowsTheFiles) {
   EXPECT_EQ(run->Read(kConfigFile).value(), "tasks: 2\n");
 }
 
+TEST_F(RunFolderTest, ARunKilledBeforeItsConfigStoodStartsAnew) {
+  {
+    auto run = RunFolder::Create(path_).value();
+    ASSERT_TRUE(run->WriteRunInfo("{}").ok());
+    ASSERT_TRUE(run->metrics().Append(base::JsonObject().Add("step", 1)).ok());
+  }
+  EXPECT_EQ(InspectRunFolder(path_).value(), RunState::kNew);
+  EXPECT_TRUE(RunFolder::Create(path_).ok());
+}
+
 TEST_F(RunFolderTest, CreateRefusesARunThatStandsThere) {
   ASSERT_TRUE(RunFolder::Create(path_).value()->WriteConfig("").ok());
   const absl::Status unfinished = RunFolder::Create(path_).status();
