@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "absl/status/status.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/nearest_name.h"
 #include "common/base/status_macros.h"
 #include "common/data/fashion_mnist.h"
 #include "common/nn/network.h"
@@ -57,13 +57,6 @@ class ContinualExperiment final : public experiment::Experiment {
   const nn::Network network_;
 };
 
-bool IsLowerSnakeCase(absl::string_view name) {
-  for (const char c : name) {
-    if (!absl::ascii_islower(c) && !absl::ascii_isdigit(c) && c != '_') return false;
-  }
-  return !name.empty() && absl::ascii_islower(name[0]);
-}
-
 const ContinualConfig& Cast(const google::protobuf::Message& config) {
   return *google::protobuf::DynamicCastToGenerated<ContinualConfig>(&config);
 }
@@ -80,7 +73,7 @@ absl::Status ContinualLine::FinishConfig(google::protobuf::Message& message) con
   for (int i = 0; i < config.methods_size(); ++i) {
     MethodConfig& method = *config.mutable_methods(i);
     method.set_name(MethodName(method));
-    if (!IsLowerSnakeCase(method.name())) {
+    if (!base::IsLowerSnakeCase(method.name())) {
       return absl::InvalidArgumentError(
           absl::StrCat("methods[", i, "].name = \"", method.name(),
                        "\": must be lower_snake_case (a-z, 0-9, _), beginning with a letter"));

@@ -74,4 +74,11 @@ std::string UnknownNameMessage(absl::string_view kind, absl::string_view name,
   return message;
 }
 
+bool IsLowerSnakeCase(absl::string_view name) {
+  return !name.empty() && absl::ascii_islower(name.front()) &&
+         std::all_of(name.begin(), name.end(), [](char c) {
+           return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '_';
+         });
+}
+
 }  // namespace perennial::base

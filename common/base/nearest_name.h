@@ -1,4 +1,5 @@
-// "Did you mean ...?": the nearest of a list of valid names, and the sentence that says so.
+// Names that users write: "did you mean ...?" with the nearest of a list of valid ones, and the
+// form that names of methods and metrics have.
 //
 //   NearestName("mcsgd", {"er", "mc_sgd", "naive"});            // "mc_sgd"
 //   UnknownNameMessage("method", "mcsgd", {"er", "mc_sgd"});
@@ -21,6 +22,10 @@ std::string NearestName(absl::string_view name, absl::Span<const std::string> ca
 // `unknown <kind> "<name>"; did you mean "<nearest>"? Allowed: a, b, c` in one line.
 std::string UnknownNameMessage(absl::string_view kind, absl::string_view name,
                                absl::Span<const std::string> candidates);
+
+// A letter, then letters, digits and underscores, all lower case: how methods and metrics are
+// named.
+bool IsLowerSnakeCase(absl::string_view name);
 
 }  // namespace perennial::base
 

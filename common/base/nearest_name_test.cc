@@ -49,5 +49,12 @@ TEST(UnknownNameMessage, NamesValueSuggestionAndAllowedInOneLine) {
   EXPECT_THAT(far, HasSubstr("allowed: naive, joint, er, mc_sgd"));
 }
 
+TEST(IsLowerSnakeCase, TakesALetterThenLettersDigitsAndUnderscores) {
+  for (const char* name : {"a", "mc_sgd", "er2", "a_"}) EXPECT_TRUE(IsLowerSnakeCase(name)) << name;
+  for (const char* name : {"", "_a", "2er", "mcSgd", "mc-sgd", "mc sgd", "é"}) {
+    EXPECT_FALSE(IsLowerSnakeCase(name)) << name;
+  }
+}
+
 }  // namespace
 }  // namespace perennial::base

@@ -1,9 +1,8 @@
 #include "common/data/fashion_mnist.h"
 
-#include <unistd.h>
-
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/file_io.h"
 #include "common/base/runfiles.h"
 #include "common/base/sha256.h"
 #include "common/base/status_macros.h"
@@ -17,11 +16,11 @@ constexpr int32_t kClasses = 10;
 absl::StatusOr<std::string> Locate(const std::string& folder, const std::string& name) {
   if (folder.empty()) return base::FindRunfile(absl::StrCat("fashion_mnist/", name, ".gz"));
   for (const char* suffix : {".gz", ""}) {
-    std::string path = absl::StrCat(folder, "/", name, suffix);
-    if (access(path.c_str(), R_OK) == 0) return path;
+    std::string path = base::JoinPath(folder, absl::StrCat(name, suffix));
+    if (base::FileExists(path)) return path;
   }
   return absl::NotFoundError(
-      absl::StrCat("--data ", folder, ": no readable file ", name, " or ", name,
+      absl::StrCat("--data ", folder, ": no file ", name, " or ", name,
                    ".gz; the folder must hold train-images-idx3-ubyte, train-labels-idx1-ubyte, "
                    "t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, each plain or .gz"));
 }

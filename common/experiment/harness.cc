@@ -53,8 +53,7 @@ constexpr char kSuffix[] = ".textproto";
 constexpr double kUsualFloorShare = 0.7;
 
 std::string Resolve(const std::string& path, const std::string& working_folder) {
-  if (path.empty() || path[0] == '/') return path;
-  return absl::StrCat(working_folder, "/", path);
+  return path.empty() ? path : base::JoinPath(working_folder, path);
 }
 
 // As the user would type it.
@@ -204,6 +203,14 @@ class ExperimentRun {
     int64_t saved_steps = -1;
   };
 
+  // Over all units.
+  struct Totals {
+    double flops = 0;
+    double flops_done = 0;
+    double units_done = 0;
+    double fraction() const { return flops > 0 ? flops_done / flops : 1; }
+  };
+
   std::string ConfigText() const {
     return absl::StrCat("# line: ", line_.name(), ", configuration: ", config_.name,
                         ", fingerprint: ", fingerprint_, "\n",
@@ -219,8 +226,9 @@ class ExperimentRun {
   absl::Status SaveUnit(Live& live);
   absl::Status WriteRunInfo(absl::string_view state);
   absl::Status Finish();
+  Totals Sum();
   void Report(bool last);
-  void ShowPaths() const;
+  void ShowPaths(const std::string& path) const;
 
   const Line& line_;
   const Surroundings& surroundings_;
@@ -239,7 +247,7 @@ class ExperimentRun {
 struct EarlierSitting {
   std::vector<uint64_t> seeds;
   std::map<std::string, double> cpu_seconds;
-  std::map<std::string, std::string> machine;  // Of machine_keys, as far as known.
+  std::map<std::string, std::string> machine;  // By kMachineKeys, as far as known.
 };
 
 // What the last bits of numbers may depend on.
@@ -357,8 +365,7 @@ absl::Status ExperimentRun::Execute(const CommandLine& command, Experiment& expe
     PERENNIAL_ASSIGN_OR_RETURN(const report::Table table,
                                HeadlineTable(summary->results, line_.headlines()));
     out << "This run is finished; these are its results.\n\n" << report::TerminalTable(table);
-    out << "\nsummary  " << base::JoinPath(shown, record::kSummaryFile) << "\nreport   "
-        << base::JoinPath(shown, record::kReportFile) << "\n";
+    ShowPaths(path);
     return absl::OkStatus();
   }
 
@@ -388,17 +395,14 @@ absl::Status ExperimentRun::Execute(const CommandLine& command, Experiment& expe
   out << line_.name() << ", " << config_.name << ", seeds " << SeedsText(seeds_) << ", "
       << units_.size() << " units on " << threads << (threads == 1 ? " thread" : " threads")
       << " -> " << shown << "\n";
-  double flops = 0;
-  double done = 0;
   std::vector<Unit*> pointers;
   for (Live& live : units_) {
     pointers.push_back(live.unit.get());
     live.progress = live.unit->progress();
-    flops += live.unit->plan().total_flops();
-    done += live.unit->plan().total_flops() * live.progress;
   }
-  progress_.emplace(surroundings_.log, surroundings_.terminal, flops,
-                    static_cast<int64_t>(units_.size()), flops > 0 ? done / flops : 0);
+  const Totals totals = Sum();
+  progress_.emplace(surroundings_.log, surroundings_.terminal, totals.flops,
+                    static_cast<int64_t>(units_.size()), totals.fraction());
   absl::Status status =
       population::RunUnits(pointers, {.threads = threads,
                                       .stop = surroundings_.stop,
@@ -454,8 +458,9 @@ absl::Status ExperimentRun::LoadCheckpoints() {
     PERENNIAL_ASSIGN_OR_RETURN(const auto checkpoint,
                                record::ReadLatestCheckpoint(folder_->checkpoint_folder(), id));
     if (checkpoint.has_value()) {
-      if (!checkpoint->warning.empty())
+      if (!checkpoint->warning.empty()) {
         surroundings_.log << "warning: " << checkpoint->warning << "\n";
+      }
       PERENNIAL_RETURN_IF_ERROR(base::WithContext(live.unit->Load(checkpoint->bytes), id));
       live.saved_steps = live.unit->steps_done();
     }
@@ -515,23 +520,23 @@ absl::Status ExperimentRun::SaveUnit(Live& live) {
   return absl::OkStatus();
 }
 
-void ExperimentRun::Report(bool last) {
-  double flops = 0;
-  double done = 0;
-  double units = 0;
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    for (const Live& live : units_) {
-      flops += live.unit->plan().total_flops();
-      done += live.unit->plan().total_flops() * live.progress;
-      units += live.progress;
-    }
+ExperimentRun::Totals ExperimentRun::Sum() {
+  Totals totals;
+  const std::lock_guard<std::mutex> lock(mutex_);
+  for (const Live& live : units_) {
+    totals.flops += live.unit->plan().total_flops();
+    totals.flops_done += live.unit->plan().total_flops() * live.progress;
+    totals.units_done += live.progress;
   }
-  const double fraction = flops > 0 ? done / flops : 1;
+  return totals;
+}
+
+void ExperimentRun::Report(bool last) {
+  const Totals totals = Sum();
   if (last) {
-    progress_->Finish(fraction, units);
+    progress_->Finish(totals.fraction(), totals.units_done);
   } else {
-    progress_->Update(fraction, units);
+    progress_->Update(totals.fraction(), totals.units_done);
   }
 }
 
@@ -583,12 +588,12 @@ absl::Status ExperimentRun::Finish() {
   surroundings_.out << "\n"
                     << report::TerminalTable(table) << "\n"
                     << report::TerminalTable(CostTable(Costs(finished, gemm_peak_)));
-  ShowPaths();
+  ShowPaths(folder_->path());
   return absl::OkStatus();
 }
 
-void ExperimentRun::ShowPaths() const {
-  const std::string shown = Shown(folder_->path(), surroundings_.working_folder);
+void ExperimentRun::ShowPaths(const std::string& path) const {
+  const std::string shown = Shown(path, surroundings_.working_folder);
   surroundings_.out << "\nsummary  " << base::JoinPath(shown, record::kSummaryFile) << "\nreport   "
                     << base::JoinPath(shown, record::kReportFile) << "\n";
 }

@@ -161,8 +161,8 @@ absl::Status AddBars(const std::vector<SummaryResult>& results,
 }
 
 // Every metric that is not in the headline table: mean over replicates.
-report::Table DetailTable(const std::vector<SummaryResult>& results,
-                          const std::vector<Headline>& headlines) {
+absl::StatusOr<report::Table> DetailTable(const std::vector<SummaryResult>& results,
+                                          const std::vector<Headline>& headlines) {
   report::Table table = {.caption = "Everything else that was measured: mean over replicates"};
   std::vector<std::string> metrics;
   for (const SummaryResult& result : results) {
@@ -180,10 +180,12 @@ report::Table DetailTable(const std::vector<SummaryResult>& results,
         {SeveralGroups(methods) ? absl::StrCat(method, " (", group, ")") : method});
     for (const std::string& metric : metrics) {
       const SummaryResult* result = Find(results, method, group, metric);
-      const auto summary = result == nullptr
-                               ? absl::StatusOr<stats::Summary>(absl::NotFoundError(""))
-                               : record::Statistics(*result);
-      table.rows.back().push_back(summary.ok() ? absl::StrFormat("%.4g", summary->mean) : "–");
+      std::string cell = "–";
+      if (result != nullptr) {
+        PERENNIAL_ASSIGN_OR_RETURN(const stats::Summary summary, record::Statistics(*result));
+        cell = absl::StrFormat("%.4g", summary.mean);
+      }
+      table.rows.back().push_back(std::move(cell));
     }
   }
   return table;
@@ -307,7 +309,8 @@ absl::StatusOr<std::string> ReportHtml(const std::vector<FinishedUnit>& units,
   document.AddSection(
       "Cost", absl::StrFormat("GEMM peak of one thread: %.1f GFLOP/s.", context.gemm_peak / 1e9));
   document.AddTable(CostTable(Costs(units, context.gemm_peak)));
-  document.AddTable(DetailTable(results, headlines));
+  PERENNIAL_ASSIGN_OR_RETURN(const report::Table details, DetailTable(results, headlines));
+  document.AddTable(details);
   document.AddSection("How it was made");
   document.AddKeyValues("Environment", context.environment);
   document.AddPreformatted("config.textproto", context.config_text);

@@ -37,14 +37,8 @@ const std::vector<std::string>& IntervalNames() {
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
-bool IsSnakeCase(absl::string_view name) {
-  if (name.empty() || name.front() < 'a' || name.front() > 'z') return false;
-  return std::all_of(name.begin(), name.end(),
-                     [](char c) { return (c >= 'a' && c <= 'z') || IsDigit(c) || c == '_'; });
-}
-
 absl::Status CheckName(absl::string_view where, absl::string_view what, absl::string_view name) {
-  if (IsSnakeCase(name)) return absl::OkStatus();
+  if (base::IsLowerSnakeCase(name)) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat(where, ": ", what, " \"", name,
                    "\" must be lower_snake_case: a letter, then letters, digits and underscores"));

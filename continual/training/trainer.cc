@@ -44,7 +44,7 @@ PhaseTrainer::PhaseTrainer(const nn::Network& network, const Phase& phase,
       point_(1, rows.size()) {
   CHECK(phase.row >= 0 && phase.row < rows.count()) << "row of phase " << phase.name;
   int64_t plain_rows = 0;
-  int64_t largest = 1;
+  int64_t line_rows = 0;
   for (size_t i = 0; i < phase.terms.size(); ++i) {
     const LossTerm& term = phase.terms[i];
     CHECK(term.images != nullptr && term.images->size() > 0 && term.batch_size > 0)
@@ -57,10 +57,13 @@ PhaseTrainer::PhaseTrainer(const nn::Network& network, const Phase& phase,
       steps_ = std::max(steps_, phase.epochs * samplers_.back().batches_per_epoch);
     }
     const int64_t rows_of_batch = std::min(term.batch_size, term.images->size());
-    (term.line.has_value() ? largest : plain_rows) += rows_of_batch;
-    if (term.line.has_value()) largest = std::max(largest, rows_of_batch);
+    if (term.line.has_value()) {
+      line_rows = std::max(line_rows, rows_of_batch);
+    } else {
+      plain_rows += rows_of_batch;  // All terms at the row itself share a pass.
+    }
   }
-  if (steps_ > 0) workspace_.emplace(network, std::max(plain_rows, largest));
+  if (steps_ > 0) workspace_.emplace(network, std::max(plain_rows, line_rows));
 }
 
 int64_t PhaseTrainer::BatchSize(size_t index, int64_t step) const {
