@@ -5,30 +5,11 @@
 // The rest of this file is compiled once for every instruction set that Highway knows.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "common/kernels/elementwise.cc"
-#include "hwy/foreach_target.h"  // Must come before highway.h.
-#include "hwy/highway.h"
+#include "common/kernels/simd-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace perennial::kernels {
 namespace HWY_NAMESPACE {
-namespace hn = hwy::HWY_NAMESPACE;
-
-template <typename T>
-using Tag = hn::ScalableTag<T>;
-// One lane, for what a full vector does not cover.
-template <typename T>
-using One = hn::CappedTag<T, 1>;
-
-// Calls op(tag, offset) for whole vectors, then one element at a time.
-template <typename T, typename Op>
-HWY_INLINE void ForEach(int64_t count, Op op) {
-  const Tag<T> d;
-  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
-  int64_t i = 0;
-  for (; i + lanes <= count; i += lanes) op(d, i);
-  for (; i < count; ++i) op(One<T>(), i);
-}
-
 template <class D>
 HWY_INLINE hn::VFromD<D> PixelsAs(D d, const uint8_t* pixels) {
   if constexpr (sizeof(hn::TFromD<D>) == 4) {
@@ -129,35 +110,14 @@ void AxpyT(T alpha, const T* x, T* out, int64_t count) {
   });
 }
 
-// Highway's dispatch table wants plain functions: one pair of names for each kernel.
-#define PERENNIAL_KERNEL(name, parameters32, parameters64, arguments) \
-  void name##32 parameters32 { name##T<float> arguments; }            \
-  void name##64 parameters64 { name##T<double> arguments; }
-
-PERENNIAL_KERNEL(GatherPixels,
-                 (const uint8_t* p, int64_t f, std::span<const int32_t> i, float scale, float shift,
-                  MatrixView<float> out),
-                 (const uint8_t* p, int64_t f, std::span<const int32_t> i, double scale,
-                  double shift, MatrixView<double> out),
-                 (p, f, i, scale, shift, out))
-PERENNIAL_KERNEL(AddBias, (const float* b, MatrixView<float> y),
-                 (const double* b, MatrixView<double> y), (b, y))
-PERENNIAL_KERNEL(AddBiasRelu, (const float* b, MatrixView<float> y),
-                 (const double* b, MatrixView<double> y), (b, y))
-PERENNIAL_KERNEL(ReluBackward, (MatrixView<const float> y, MatrixView<float> d),
-                 (MatrixView<const double> y, MatrixView<double> d), (y, d))
-PERENNIAL_KERNEL(ColumnSums, (MatrixView<const float> x, float s, bool a, float* out),
-                 (MatrixView<const double> x, double s, bool a, double* out), (x, s, a, out))
-PERENNIAL_KERNEL(SgdMomentumStep,
-                 (float r, float m, float c, const float* g, float* w, float* v, int64_t n),
-                 (double r, double m, double c, const double* g, double* w, double* v, int64_t n),
-                 (r, m, c, g, w, v, n))
-PERENNIAL_KERNEL(LinePoint, (float a, const float* x, const float* y, float* out, int64_t n),
-                 (double a, const double* x, const double* y, double* out, int64_t n),
-                 (a, x, y, out, n))
-PERENNIAL_KERNEL(Axpy, (float a, const float* x, float* out, int64_t n),
-                 (double a, const double* x, double* out, int64_t n), (a, x, out, n))
-#undef PERENNIAL_KERNEL
+PERENNIAL_KERNEL(GatherPixels)
+PERENNIAL_KERNEL(AddBias)
+PERENNIAL_KERNEL(AddBiasRelu)
+PERENNIAL_KERNEL(ReluBackward)
+PERENNIAL_KERNEL(ColumnSums)
+PERENNIAL_KERNEL(SgdMomentumStep)
+PERENNIAL_KERNEL(LinePoint)
+PERENNIAL_KERNEL(Axpy)
 
 }  // namespace HWY_NAMESPACE
 }  // namespace perennial::kernels
@@ -166,9 +126,6 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace perennial::kernels {
 
-#define PERENNIAL_EXPORT(name) \
-  HWY_EXPORT(name##32);        \
-  HWY_EXPORT(name##64);
 PERENNIAL_EXPORT(GatherPixels)
 PERENNIAL_EXPORT(AddBias)
 PERENNIAL_EXPORT(AddBiasRelu)
@@ -177,42 +134,33 @@ PERENNIAL_EXPORT(ColumnSums)
 PERENNIAL_EXPORT(SgdMomentumStep)
 PERENNIAL_EXPORT(LinePoint)
 PERENNIAL_EXPORT(Axpy)
-#undef PERENNIAL_EXPORT
-
-// The member for T of a pair of dispatched kernels.
-#define PERENNIAL_DISPATCH(name, ...)            \
-  if constexpr (sizeof(T) == 4) {                \
-    HWY_DYNAMIC_DISPATCH(name##32)(__VA_ARGS__); \
-  } else {                                       \
-    HWY_DYNAMIC_DISPATCH(name##64)(__VA_ARGS__); \
-  }
 
 template <typename T>
 void GatherPixels(const uint8_t* pixels, int64_t features, std::span<const int32_t> indices,
                   T scale, T shift, MatrixView<T> out) {
   CHECK(out.rows >= static_cast<int64_t>(indices.size()) && out.columns >= features);
-  PERENNIAL_DISPATCH(GatherPixels, pixels, features, indices, scale, shift, out)
+  PERENNIAL_DISPATCH(GatherPixels, pixels, features, indices, scale, shift, out);
 }
 
 template <typename T>
 void AddBias(const T* bias, MatrixView<T> y) {
-  PERENNIAL_DISPATCH(AddBias, bias, y)
+  PERENNIAL_DISPATCH(AddBias, bias, y);
 }
 
 template <typename T>
 void AddBiasRelu(const T* bias, MatrixView<T> y) {
-  PERENNIAL_DISPATCH(AddBiasRelu, bias, y)
+  PERENNIAL_DISPATCH(AddBiasRelu, bias, y);
 }
 
 template <typename T>
 void ReluBackward(MatrixView<const T> y, MatrixView<T> delta) {
   CHECK(y.rows == delta.rows && y.columns == delta.columns);
-  PERENNIAL_DISPATCH(ReluBackward, y, delta)
+  PERENNIAL_DISPATCH(ReluBackward, y, delta);
 }
 
 template <typename T>
 void ColumnSums(MatrixView<const T> x, T scale, bool accumulate, T* out) {
-  PERENNIAL_DISPATCH(ColumnSums, x, scale, accumulate, out)
+  PERENNIAL_DISPATCH(ColumnSums, x, scale, accumulate, out);
 }
 
 template <typename T>
@@ -220,23 +168,21 @@ void SgdMomentumStep(T rate, T momentum, T decay, std::span<const T> gradient, s
                      std::span<T> velocity) {
   CHECK(gradient.size() == weights.size() && velocity.size() == weights.size());
   PERENNIAL_DISPATCH(SgdMomentumStep, rate, momentum, decay, gradient.data(), weights.data(),
-                     velocity.data(), static_cast<int64_t>(weights.size()))
+                     velocity.data(), static_cast<int64_t>(weights.size()));
 }
 
 template <typename T>
 void LinePoint(T alpha, std::span<const T> anchor, std::span<const T> end, std::span<T> out) {
   CHECK(anchor.size() == out.size() && end.size() == out.size());
   PERENNIAL_DISPATCH(LinePoint, alpha, anchor.data(), end.data(), out.data(),
-                     static_cast<int64_t>(out.size()))
+                     static_cast<int64_t>(out.size()));
 }
 
 template <typename T>
 void Axpy(T alpha, std::span<const T> x, std::span<T> out) {
   CHECK(x.size() == out.size());
-  PERENNIAL_DISPATCH(Axpy, alpha, x.data(), out.data(), static_cast<int64_t>(out.size()))
+  PERENNIAL_DISPATCH(Axpy, alpha, x.data(), out.data(), static_cast<int64_t>(out.size()));
 }
-
-#undef PERENNIAL_DISPATCH
 
 #define PERENNIAL_INSTANTIATE(T)                                                             \
   template void GatherPixels<T>(const uint8_t*, int64_t, std::span<const int32_t>, T, T,     \

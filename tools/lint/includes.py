@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """Include discipline of C++ files, whose paths relative to the repository are the arguments.
 
-  - A header has the guard PERENNIAL_<PATH>_H_ and no #pragma once.
+  - A header has the guard PERENNIAL_<PATH>_H_ and no #pragma once; a
+    header *-inl.h of SIMD kernels toggles it, as Highway asks.
   - A header never includes torch/torch.h or torch/all.h (17 s and 1.4 GB a file that includes it).
   - A source that has a header of its own name includes it first.
   - glog is included by common/base/logging.h alone, which settles LibTorch's macros of that name.
@@ -26,7 +27,11 @@ def errors_of(path, text, exists):
             yield f'include "{name}": include "{GLOG_HEADER}" instead'
     if path.endswith(".h"):
         guard = "PERENNIAL_" + re.sub("[^A-Z0-9]", "_", path.upper()) + "_"
-        if not re.search(rf"^#ifndef {guard}\n#define {guard}$", text, re.MULTILINE):
+        if path.endswith("-inl.h"):
+            # Included once for each instruction set.
+            if f"#if defined({guard}) == defined(HWY_TARGET_TOGGLE)\n" not in text:
+                yield f"the include guard must toggle: #if defined({guard}) == defined(...)"
+        elif not re.search(rf"^#ifndef {guard}\n#define {guard}$", text, re.MULTILINE):
             yield f"the include guard must be {guard}"
         if "#pragma once" in text:
             yield f"#pragma once: use the guard {guard}"
