@@ -1,5 +1,7 @@
 #include "common/kernels/elementwise.h"
 
+#include <algorithm>
+
 #include "common/base/logging.h"
 
 // The rest of this file is compiled once for every instruction set that Highway knows.
@@ -33,6 +35,28 @@ void GatherPixelsT(const uint8_t* pixels, int64_t features, std::span<const int3
       hn::StoreU(hn::MulAdd(PixelsAs(d, source + i), hn::Set(d, scale), hn::Set(d, shift)), d,
                  target + i);
     });
+  }
+}
+
+// The bytes of a stretch are collected first: byte loads and stores run at one a cycle, which no
+// vector gather does.
+template <typename T>
+void GatherPixelsMappedT(const uint8_t* pixels, int64_t features, const int32_t* pixel_map,
+                         std::span<const int32_t> indices, T scale, T shift, MatrixView<T> out) {
+  constexpr int64_t kStretch = 1024;
+  uint8_t collected[kStretch];
+  for (size_t r = 0; r < indices.size(); ++r) {
+    const uint8_t* source = pixels + indices[r] * features;
+    T* target = out.row(static_cast<int64_t>(r));
+    for (int64_t begin = 0; begin < out.columns; begin += kStretch) {
+      const int64_t count = std::min(kStretch, out.columns - begin);
+      const int32_t* map = pixel_map + begin;
+      for (int64_t i = 0; i < count; ++i) collected[i] = source[map[i]];
+      ForEach<T>(count, [&](auto d, int64_t i) HWY_ATTR {
+        hn::StoreU(hn::MulAdd(PixelsAs(d, collected + i), hn::Set(d, scale), hn::Set(d, shift)), d,
+                   target + begin + i);
+      });
+    }
   }
 }
 
@@ -110,7 +134,74 @@ void AxpyT(T alpha, const T* x, T* out, int64_t count) {
   });
 }
 
+// Sums of products in double: four vectors, then one, then single elements.
+template <typename T>
+void DotT(const T* x, const T* y, int64_t count, double* result) {
+  const Tag<double> d;
+  const auto load = [](auto tag, const T* from) HWY_ATTR {
+    if constexpr (sizeof(T) == 4) {
+      const hn::Rebind<float, decltype(tag)> narrow;
+      return hn::PromoteTo(tag, hn::LoadU(narrow, from));
+    } else {
+      return hn::LoadU(tag, from);
+    }
+  };
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  auto sum0 = hn::Zero(d);
+  auto sum1 = hn::Zero(d);
+  auto sum2 = hn::Zero(d);
+  auto sum3 = hn::Zero(d);
+  int64_t i = 0;
+  for (; i + 4 * lanes <= count; i += 4 * lanes) {
+    sum0 = hn::MulAdd(load(d, x + i), load(d, y + i), sum0);
+    sum1 = hn::MulAdd(load(d, x + i + lanes), load(d, y + i + lanes), sum1);
+    sum2 = hn::MulAdd(load(d, x + i + 2 * lanes), load(d, y + i + 2 * lanes), sum2);
+    sum3 = hn::MulAdd(load(d, x + i + 3 * lanes), load(d, y + i + 3 * lanes), sum3);
+  }
+  for (; i + lanes <= count; i += lanes) {
+    sum0 = hn::MulAdd(load(d, x + i), load(d, y + i), sum0);
+  }
+  double sum = hn::GetLane(hn::SumOfLanes(d, hn::Add(hn::Add(sum0, sum1), hn::Add(sum2, sum3))));
+  for (; i < count; ++i) sum += static_cast<double>(x[i]) * static_cast<double>(y[i]);
+  *result = sum;
+}
+
+template <typename T>
+void ScaleT(T alpha, T* x, int64_t count) {
+  ForEach<T>(count, [&](auto d, int64_t i) HWY_ATTR {
+    hn::StoreU(hn::Mul(hn::Set(d, alpha), hn::LoadU(d, x + i)), d, x + i);
+  });
+}
+
+template <typename T>
+void SquareT(MatrixView<const T> x, MatrixView<T> out) {
+  for (int64_t r = 0; r < x.rows; ++r) {
+    const T* row = x.row(r);
+    T* target = out.row(r);
+    ForEach<T>(x.columns, [&](auto d, int64_t i) HWY_ATTR {
+      const auto v = hn::LoadU(d, row + i);
+      hn::StoreU(hn::Mul(v, v), d, target + i);
+    });
+  }
+}
+
+template <typename T>
+void CombineT(std::span<const T> coefficients, std::span<const MatrixView<const T>> matrices,
+              MatrixView<T> out) {
+  for (int64_t r = 0; r < out.rows; ++r) {
+    T* target = out.row(r);
+    ForEach<T>(out.columns, [&](auto d, int64_t i) HWY_ATTR {
+      auto sum = hn::Zero(d);
+      for (size_t m = 0; m < matrices.size(); ++m) {
+        sum = hn::MulAdd(hn::Set(d, coefficients[m]), hn::LoadU(d, matrices[m].row(r) + i), sum);
+      }
+      hn::StoreU(sum, d, target + i);
+    });
+  }
+}
+
 PERENNIAL_KERNEL(GatherPixels)
+PERENNIAL_KERNEL(GatherPixelsMapped)
 PERENNIAL_KERNEL(AddBias)
 PERENNIAL_KERNEL(AddBiasRelu)
 PERENNIAL_KERNEL(ReluBackward)
@@ -118,6 +209,10 @@ PERENNIAL_KERNEL(ColumnSums)
 PERENNIAL_KERNEL(SgdMomentumStep)
 PERENNIAL_KERNEL(LinePoint)
 PERENNIAL_KERNEL(Axpy)
+PERENNIAL_KERNEL(Dot)
+PERENNIAL_KERNEL(Scale)
+PERENNIAL_KERNEL(Square)
+PERENNIAL_KERNEL(Combine)
 
 }  // namespace HWY_NAMESPACE
 }  // namespace perennial::kernels
@@ -127,6 +222,7 @@ HWY_AFTER_NAMESPACE();
 namespace perennial::kernels {
 
 PERENNIAL_EXPORT(GatherPixels)
+PERENNIAL_EXPORT(GatherPixelsMapped)
 PERENNIAL_EXPORT(AddBias)
 PERENNIAL_EXPORT(AddBiasRelu)
 PERENNIAL_EXPORT(ReluBackward)
@@ -134,12 +230,45 @@ PERENNIAL_EXPORT(ColumnSums)
 PERENNIAL_EXPORT(SgdMomentumStep)
 PERENNIAL_EXPORT(LinePoint)
 PERENNIAL_EXPORT(Axpy)
+PERENNIAL_EXPORT(Dot)
+PERENNIAL_EXPORT(Scale)
+PERENNIAL_EXPORT(Square)
+PERENNIAL_EXPORT(Combine)
 
 template <typename T>
 void GatherPixels(const uint8_t* pixels, int64_t features, std::span<const int32_t> indices,
                   T scale, T shift, MatrixView<T> out) {
   CHECK(out.rows >= static_cast<int64_t>(indices.size()) && out.columns >= features);
   PERENNIAL_DISPATCH(GatherPixels, pixels, features, indices, scale, shift, out);
+}
+
+template <typename T>
+void GatherPixelsMapped(const uint8_t* pixels, int64_t features, const int32_t* pixel_map,
+                        std::span<const int32_t> indices, T scale, T shift, MatrixView<T> out) {
+  CHECK_GE(out.rows, static_cast<int64_t>(indices.size()));
+  PERENNIAL_DISPATCH(GatherPixelsMapped, pixels, features, pixel_map, indices, scale, shift, out);
+}
+
+template <typename T, typename S>
+void GatherRows(const S* values, int64_t features, std::span<const int32_t> indices,
+                MatrixView<T> out) {
+  CHECK(out.rows >= static_cast<int64_t>(indices.size()) && out.columns >= features);
+  for (size_t r = 0; r < indices.size(); ++r) {
+    const S* source = values + indices[r] * features;
+    T* target = out.row(static_cast<int64_t>(r));
+    for (int64_t c = 0; c < features; ++c) target[c] = static_cast<T>(source[c]);
+  }
+}
+
+template <typename T, typename S>
+void GatherRowsMapped(const S* values, int64_t features, const int32_t* column_map,
+                      std::span<const int32_t> indices, MatrixView<T> out) {
+  CHECK_GE(out.rows, static_cast<int64_t>(indices.size()));
+  for (size_t r = 0; r < indices.size(); ++r) {
+    const S* source = values + indices[r] * features;
+    T* target = out.row(static_cast<int64_t>(r));
+    for (int64_t c = 0; c < out.columns; ++c) target[c] = static_cast<T>(source[column_map[c]]);
+  }
 }
 
 template <typename T>
@@ -184,6 +313,40 @@ void Axpy(T alpha, std::span<const T> x, std::span<T> out) {
   PERENNIAL_DISPATCH(Axpy, alpha, x.data(), out.data(), static_cast<int64_t>(out.size()));
 }
 
+template <typename T>
+double Dot(std::span<const T> x, std::span<const T> y) {
+  CHECK(x.size() == y.size());
+  double result = 0;
+  PERENNIAL_DISPATCH(Dot, x.data(), y.data(), static_cast<int64_t>(x.size()), &result);
+  return result;
+}
+
+template <typename T>
+double SquaredNorm(std::span<const T> x) {
+  return Dot<T>(x, x);
+}
+
+template <typename T>
+void Scale(T alpha, std::span<T> x) {
+  PERENNIAL_DISPATCH(Scale, alpha, x.data(), static_cast<int64_t>(x.size()));
+}
+
+template <typename T>
+void Square(MatrixView<const T> x, MatrixView<T> out) {
+  CHECK(x.rows == out.rows && x.columns == out.columns);
+  PERENNIAL_DISPATCH(Square, x, out);
+}
+
+template <typename T>
+void Combine(std::span<const T> coefficients, std::span<const MatrixView<const T>> matrices,
+             MatrixView<T> out) {
+  CHECK(coefficients.size() == matrices.size());
+  for (const MatrixView<const T>& x : matrices) {
+    CHECK(x.rows == out.rows && x.columns == out.columns);
+  }
+  PERENNIAL_DISPATCH(Combine, coefficients, matrices, out);
+}
+
 #define PERENNIAL_INSTANTIATE(T)                                                             \
   template void GatherPixels<T>(const uint8_t*, int64_t, std::span<const int32_t>, T, T,     \
                                 MatrixView<T>);                                              \
@@ -193,7 +356,22 @@ void Axpy(T alpha, std::span<const T> x, std::span<T> out) {
   template void ColumnSums<T>(MatrixView<const T>, T, bool, T*);                             \
   template void SgdMomentumStep<T>(T, T, T, std::span<const T>, std::span<T>, std::span<T>); \
   template void LinePoint<T>(T, std::span<const T>, std::span<const T>, std::span<T>);       \
-  template void Axpy<T>(T, std::span<const T>, std::span<T>);
+  template void Axpy<T>(T, std::span<const T>, std::span<T>);                                \
+  template void GatherPixelsMapped<T>(const uint8_t*, int64_t, const int32_t*,               \
+                                      std::span<const int32_t>, T, T, MatrixView<T>);        \
+  template void GatherRows<T, float>(const float*, int64_t, std::span<const int32_t>,        \
+                                     MatrixView<T>);                                         \
+  template void GatherRows<T, double>(const double*, int64_t, std::span<const int32_t>,      \
+                                      MatrixView<T>);                                        \
+  template void GatherRowsMapped<T, float>(const float*, int64_t, const int32_t*,            \
+                                           std::span<const int32_t>, MatrixView<T>);         \
+  template void GatherRowsMapped<T, double>(const double*, int64_t, const int32_t*,          \
+                                            std::span<const int32_t>, MatrixView<T>);        \
+  template double Dot<T>(std::span<const T>, std::span<const T>);                            \
+  template double SquaredNorm<T>(std::span<const T>);                                        \
+  template void Scale<T>(T, std::span<T>);                                                   \
+  template void Square<T>(MatrixView<const T>, MatrixView<T>);                               \
+  template void Combine<T>(std::span<const T>, std::span<const MatrixView<const T>>, MatrixView<T>);
 PERENNIAL_INSTANTIATE(float)
 PERENNIAL_INSTANTIATE(double)
 #undef PERENNIAL_INSTANTIATE

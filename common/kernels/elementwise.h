@@ -19,6 +19,23 @@ template <typename T>
 void GatherPixels(const uint8_t* pixels, int64_t features, std::span<const int32_t> indices,
                   T scale, T shift, MatrixView<T> out);
 
+// out[r, c] = pixel pixel_map[c] of image indices[r] * scale + shift: as GatherPixels, of images
+// whose pixels are permuted (or chosen: out may have fewer columns, or more) by a map of
+// out.columns entries below `features`.
+template <typename T>
+void GatherPixelsMapped(const uint8_t* pixels, int64_t features, const int32_t* pixel_map,
+                        std::span<const int32_t> indices, T scale, T shift, MatrixView<T> out);
+
+// out[r, c] = T(values[indices[r] * features + c]): rows of a table of float or double.
+template <typename T, typename S>
+void GatherRows(const S* values, int64_t features, std::span<const int32_t> indices,
+                MatrixView<T> out);
+
+// out[r, c] = T(values[indices[r] * features + column_map[c]]), a map as in GatherPixelsMapped.
+template <typename T, typename S>
+void GatherRowsMapped(const S* values, int64_t features, const int32_t* column_map,
+                      std::span<const int32_t> indices, MatrixView<T> out);
+
 // y[r, :] += bias, in place.
 template <typename T>
 void AddBias(const T* bias, MatrixView<T> y);
@@ -48,6 +65,26 @@ void LinePoint(T alpha, std::span<const T> anchor, std::span<const T> end, std::
 // out += alpha * x.
 template <typename T>
 void Axpy(T alpha, std::span<const T> x, std::span<T> out);
+
+// x *= alpha.
+template <typename T>
+void Scale(T alpha, std::span<T> x);
+
+// Sums of products and of squares, accumulated in double; 0 of nothing.
+template <typename T>
+double Dot(std::span<const T> x, std::span<const T> y);
+template <typename T>
+double SquaredNorm(std::span<const T> x);
+
+// out = x * x, element by element. `out` may be x.
+template <typename T>
+void Square(MatrixView<const T> x, MatrixView<T> out);
+
+// out = sum over m of coefficients[m] * matrices[m], summed in this order: the activations at a
+// point of a line or plane from those at its basis. All of out's shape; out may be one of them.
+template <typename T>
+void Combine(std::span<const T> coefficients, std::span<const MatrixView<const T>> matrices,
+             MatrixView<T> out);
 
 }  // namespace perennial::kernels
 

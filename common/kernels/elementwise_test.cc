@@ -4,39 +4,21 @@
 #include <limits>
 #include <vector>
 
+#include "common/kernels/every_target.h"
 #include "common/kernels/sgd_update.h"
 #include "common/random/stream.h"
 #include "gtest/gtest.h"
-#include "hwy/targets.h"
 
 namespace perennial::kernels {
 namespace {
 
 // Every test runs for both scalars on every instruction set of this CPU, on sizes around the vector
 // lengths, from unaligned pointers, and checks that nothing beyond the extent is written.
-constexpr int64_t kSizes[] = {0, 1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 64, 100};
 constexpr int64_t kGuard = 20;
 
 template <typename T>
 class Kernels : public testing::Test {
  protected:
-  ~Kernels() override { hwy::SetSupportedTargetsForTest(0); }
-
-  template <typename Body>
-  void OnEveryTarget(Body body) {
-    const auto targets = static_cast<uint64_t>(hwy::SupportedTargets());
-    int tried = 0;
-    for (uint64_t bit = 1; bit != 0; bit <<= 1) {
-      if ((targets & bit) == 0) continue;
-      hwy::SetSupportedTargetsForTest(static_cast<int64_t>(bit));
-      hwy::GetChosenTarget().Update(static_cast<int64_t>(bit));
-      SCOPED_TRACE(hwy::TargetName(static_cast<int64_t>(bit)));
-      body();
-      ++tried;
-    }
-    EXPECT_GT(tried, 0);
-  }
-
   T Normal() { return static_cast<T>(stream_.Normal()); }
   // `count` values and a guard, beginning one element after an aligned address.
   std::vector<T> Values(int64_t count) {
@@ -59,8 +41,8 @@ TYPED_TEST_SUITE(Kernels, Scalars);
 
 TYPED_TEST(Kernels, GatherPixelsScalesTheChosenImages) {
   using T = TypeParam;
-  this->OnEveryTarget([&] {
-    for (const int64_t features : kSizes) {
+  OnEveryTarget([&] {
+    for (const int64_t features : kKernelSizes) {
       std::vector<uint8_t> pixels(3 * features);
       for (uint8_t& pixel : pixels) pixel = static_cast<uint8_t>(this->stream_.Below(256));
       const std::vector<int32_t> indices = {2, 0, 2, 1};
@@ -81,8 +63,8 @@ TYPED_TEST(Kernels, GatherPixelsScalesTheChosenImages) {
 
 TYPED_TEST(Kernels, AddBiasAndReluMatchTheirDefinition) {
   using T = TypeParam;
-  this->OnEveryTarget([&] {
-    for (const int64_t columns : kSizes) {
+  OnEveryTarget([&] {
+    for (const int64_t columns : kKernelSizes) {
       const std::vector<T> bias = this->Values(columns + 1);
       std::vector<T> y = this->Values(3 * (columns + 2));
       if (columns > 2) {
@@ -118,8 +100,8 @@ TYPED_TEST(Kernels, AddBiasAndReluMatchTheirDefinition) {
 
 TYPED_TEST(Kernels, ReluBackwardPassesTheGradientWhereTheOutputIsPositive) {
   using T = TypeParam;
-  this->OnEveryTarget([&] {
-    for (const int64_t columns : kSizes) {
+  OnEveryTarget([&] {
+    for (const int64_t columns : kKernelSizes) {
       std::vector<T> y = this->Values(2 * columns + 1);
       for (T& value : y) value = std::max(value, T(0));
       const std::vector<T> before = this->Values(2 * columns + 1);
@@ -136,8 +118,8 @@ TYPED_TEST(Kernels, ReluBackwardPassesTheGradientWhereTheOutputIsPositive) {
 
 TYPED_TEST(Kernels, ColumnSumsAddUpRows) {
   using T = TypeParam;
-  this->OnEveryTarget([&] {
-    for (const int64_t columns : kSizes) {
+  OnEveryTarget([&] {
+    for (const int64_t columns : kKernelSizes) {
       for (const bool accumulate : {false, true}) {
         const std::vector<T> x = this->Values(5 * columns + 1);
         const std::vector<T> before = this->Values(columns + 1);
@@ -157,8 +139,8 @@ TYPED_TEST(Kernels, ColumnSumsAddUpRows) {
 
 TYPED_TEST(Kernels, SgdMomentumStepLinePointAndAxpyMatchTheirDefinition) {
   using T = TypeParam;
-  this->OnEveryTarget([&] {
-    for (const int64_t size : kSizes) {
+  OnEveryTarget([&] {
+    for (const int64_t size : kKernelSizes) {
       const std::vector<T> g = this->Values(size + 1);
       const std::vector<T> w = this->Values(size + 1);
       const std::vector<T> v = this->Values(size + 1);
@@ -198,6 +180,148 @@ TYPED_TEST(Kernels, SgdMomentumStepAgreesWithTheScalarUpdateOfTheGpu) {
     this->ExpectClose(w[i], scalar_w[i]);
     this->ExpectClose(v[i], scalar_v[i]);
   }
+}
+
+TYPED_TEST(Kernels, MappedGatherIsTheGatherOfPermutedImages) {
+  using T = TypeParam;
+  OnEveryTarget([&] {
+    for (const int64_t features : {1, 7, 100, 784, 3000}) {
+      std::vector<uint8_t> pixels(3 * features);
+      for (uint8_t& pixel : pixels) pixel = static_cast<uint8_t>(this->stream_.Below(256));
+      const std::vector<int32_t> map =
+          this->stream_.Sample(static_cast<int32_t>(features), static_cast<int32_t>(features));
+      std::vector<uint8_t> permuted(pixels.size());
+      for (int64_t i = 0; i < 3; ++i) {
+        for (int64_t c = 0; c < features; ++c) {
+          permuted[i * features + c] = pixels[i * features + map[c]];
+        }
+      }
+      const std::vector<int32_t> indices = {2, 0, 2, 1};
+      const int64_t stride = features + 3;
+      std::vector<T> expected(1 + 4 * stride, T(-7)), out = expected;
+      GatherPixels<T>(permuted.data(), features, indices, T(1) / 255, T(0.25),
+                      MatrixView<T>{expected.data() + 1, 4, features, stride});
+      GatherPixelsMapped<T>(pixels.data(), features, map.data(), indices, T(1) / 255, T(0.25),
+                            MatrixView<T>{out.data() + 1, 4, features, stride});
+      EXPECT_EQ(out, expected);
+      // Fewer columns than features: a choice of pixels.
+      const int64_t some = features / 2;
+      std::vector<T> chosen(1 + 4 * stride, T(-7));
+      GatherPixelsMapped<T>(pixels.data(), features, map.data(), indices, T(1) / 255, T(0.25),
+                            MatrixView<T>{chosen.data() + 1, 4, some, stride});
+      for (int64_t r = 0; r < 4; ++r) {
+        for (int64_t c = 0; c < stride; ++c) {
+          const int64_t at = 1 + r * stride + c;
+          // A whole vector may fuse what a single element rounds twice.
+          if (c < some) {
+            this->ExpectClose(chosen[at], expected[at]);
+          } else {
+            EXPECT_EQ(chosen[at], T(-7));
+          }
+        }
+      }
+    }
+  });
+}
+
+template <typename T, typename S>
+void ExpectGatheredRows() {
+  constexpr int64_t kFeatures = 9;
+  std::vector<S> table(3 * kFeatures);
+  for (size_t i = 0; i < table.size(); ++i) table[i] = static_cast<S>(1 / (1.0 + i));
+  table[4] = std::numeric_limits<S>::quiet_NaN();
+  table[5] = std::numeric_limits<S>::infinity();
+  const std::vector<int32_t> indices = {2, 0, 2, 1};
+  const std::vector<int32_t> map = {8, 0, 3, 4, 5, 7, 6, 2, 1};
+  std::vector<T> rows(4 * 12, T(-7)), mapped = rows;
+  GatherRows<T, S>(table.data(), kFeatures, indices, MatrixView<T>{rows.data(), 4, kFeatures, 12});
+  GatherRowsMapped<T, S>(table.data(), kFeatures, map.data(), indices,
+                         MatrixView<T>{mapped.data(), 4, kFeatures, 12});
+  for (int64_t r = 0; r < 4; ++r) {
+    const S* row = table.data() + indices[r] * kFeatures;
+    for (int64_t c = 0; c < kFeatures; ++c) {
+      const T plain = static_cast<T>(row[c]), chosen = static_cast<T>(row[map[c]]);
+      EXPECT_TRUE(rows[r * 12 + c] == plain || std::isnan(plain));
+      EXPECT_EQ(std::isnan(rows[r * 12 + c]), std::isnan(plain));
+      EXPECT_TRUE(mapped[r * 12 + c] == chosen || std::isnan(chosen));
+      EXPECT_EQ(std::isnan(mapped[r * 12 + c]), std::isnan(chosen));
+    }
+    EXPECT_EQ(rows[r * 12 + kFeatures], T(-7));
+    EXPECT_EQ(mapped[r * 12 + kFeatures], T(-7));
+  }
+}
+
+TYPED_TEST(Kernels, GatherRowsConvertsTheChosenRowsOfEitherTable) {
+  ExpectGatheredRows<TypeParam, float>();
+  ExpectGatheredRows<TypeParam, double>();
+}
+
+TYPED_TEST(Kernels, DotAndSquaredNormAreSumsInDouble) {
+  using T = TypeParam;
+  OnEveryTarget([&] {
+    std::vector<int64_t> sizes(std::begin(kKernelSizes), std::end(kKernelSizes));
+    sizes.push_back(10000);
+    for (const int64_t size : sizes) {
+      // Beyond the extent there is NaN, which would show.
+      std::vector<T> x = this->Values(size + 1), y = this->Values(size + 1);
+      x[0] = x[1 + size] = y[0] = y[1 + size] = std::numeric_limits<T>::quiet_NaN();
+      long double dot = 0, squares = 0, magnitude = 1;
+      for (int64_t i = 1; i <= size; ++i) {
+        dot += static_cast<long double>(x[i]) * y[i];
+        squares += static_cast<long double>(x[i]) * x[i];
+        magnitude += std::abs(static_cast<long double>(x[i]) * y[i]);
+      }
+      const auto part = [size](const std::vector<T>& values) {
+        return std::span<const T>(values).subspan(1, size);
+      };
+      // Double's precision, whatever T.
+      EXPECT_NEAR(Dot<T>(part(x), part(y)), dot, 1e-14 * static_cast<double>(magnitude));
+      EXPECT_NEAR(SquaredNorm<T>(part(x)), squares, 1e-14 * (1 + static_cast<double>(squares)));
+      EXPECT_EQ(SquaredNorm<T>(part(x)), SquaredNorm<T>(part(std::vector<T>(x))));
+    }
+    const std::vector<T> huge(3, std::numeric_limits<T>::infinity());
+    EXPECT_TRUE(std::isinf(SquaredNorm<T>(huge)));
+    const std::vector<T> tiny(3, std::numeric_limits<float>::denorm_min());
+    EXPECT_EQ(SquaredNorm<T>(tiny), 3 * 0x1p-149 * 0x1p-149);  // 0 if summed in float.
+  });
+}
+
+TYPED_TEST(Kernels, ScaleSquareAndCombineMatchTheirDefinition) {
+  using T = TypeParam;
+  OnEveryTarget([&] {
+    for (const int64_t columns : kKernelSizes) {
+      const int64_t stride = columns + 2;
+      const std::vector<T> a = this->Values(3 * stride), b = this->Values(3 * stride),
+                           c = this->Values(3 * stride);
+      const auto view = [&](const std::vector<T>& values) {
+        return MatrixView<const T>{values.data() + 1, 3, columns, stride};
+      };
+      const auto out_view = [&](std::vector<T>& values) {
+        return MatrixView<T>{values.data() + 1, 3, columns, stride};
+      };
+      std::vector<T> scaled = a, squares = a, sum = a, none = a;
+      Scale<T>(T(-1.5), std::span<T>(scaled).subspan(1, columns));
+      Square<T>(view(squares), out_view(squares));
+      const std::vector<T> coefficients = {T(0.25), T(-2), T(0.7)};
+      const std::vector<MatrixView<const T>> matrices = {view(sum), view(b), view(c)};
+      Combine<T>(coefficients, matrices, out_view(sum));
+      Combine<T>({}, {}, out_view(none));
+      for (size_t i = 0; i < a.size(); ++i) {
+        const int64_t at = static_cast<int64_t>(i) - 1;
+        const bool inside = at >= 0 && at < 3 * stride && at % stride < columns;
+        EXPECT_EQ(scaled[i], at >= 0 && at < columns ? T(-1.5) * a[i] : a[i]);
+        EXPECT_EQ(squares[i], inside ? a[i] * a[i] : a[i]);
+        EXPECT_EQ(none[i], inside ? 0 : a[i]);
+        if (inside) {
+          const long double expected =
+              0.25L * a[i] - 2.0L * b[i] + static_cast<long double>(T(0.7)) * c[i];
+          this->ExpectClose(sum[i] / 4, expected / 4);
+        } else {
+          EXPECT_EQ(sum[i], a[i]);
+        }
+      }
+    }
+  });
 }
 
 }  // namespace

@@ -1,0 +1,307 @@
+#include "common/kernels/optimizer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <vector>
+
+#include "common/random/stream.h"
+#include "gtest/gtest.h"
+#include "hwy/targets.h"
+
+namespace perennial::kernels {
+namespace {
+
+constexpr int64_t kGuard = 20;
+constexpr int kRuns = 4;  // Gradient, weights, and up to two of state.
+
+// The runs of one call, each in a vector of its own that begins with one element of guard, so that
+// the run is not aligned, and ends with more.
+template <typename T>
+using Runs = std::vector<std::vector<T>>;
+
+// A kernel, and the scalar update that it must agree with.
+template <typename T>
+struct Case {
+  const char* name;
+  std::function<void(std::span<const T>, std::span<T>, std::span<T>, std::span<T>)> kernel;
+  std::function<void(T, T&, T&, T&)> scalar;
+};
+
+template <typename T>
+std::vector<Case<T>> Cases() {
+  const SgdCoefficients<T> sgd = {.rate = T(0.1), .decay = T(0.02), .gradient_scale = T(0.7)};
+  SgdCoefficients<T> momentum = sgd;
+  momentum.momentum = T(0.8);
+  SgdCoefficients<T> nesterov = momentum;
+  nesterov.nesterov = true;
+  const AdamCoefficients<T> adam = {.rate = T(0.02),
+                                    .beta1 = T(0.9),
+                                    .gradient_weight = T(0.1),
+                                    .beta2 = T(0.95),
+                                    .square_weight = T(0.05),
+                                    .deviation_scale = T(1.5),
+                                    .epsilon = T(1e-3),
+                                    .decay = T(0.03),
+                                    .shrinkage = T(0.98),
+                                    .gradient_scale = T(0.7)};
+  const RmspropCoefficients<T> rmsprop = {.rate = T(0.05),
+                                          .momentum = T(0.6),
+                                          .smoothing = T(0.9),
+                                          .square_weight = T(0.1),
+                                          .epsilon = T(1e-3),
+                                          .decay = T(0.03),
+                                          .gradient_scale = T(0.7)};
+  using Const = std::span<const T>;
+  using Run = std::span<T>;
+  return {
+      {"sgd", [=](Const g, Run w, Run, Run) { SgdStep<T>(sgd, g, w, {}); },
+       [=](T g, T& w, T&, T&) { SgdUpdate(sgd, g, w); }},
+      {"momentum", [=](Const g, Run w, Run v, Run) { SgdStep<T>(momentum, g, w, v); },
+       [=](T g, T& w, T& v, T&) { SgdUpdate(momentum, g, w, v); }},
+      {"nesterov", [=](Const g, Run w, Run v, Run) { SgdStep<T>(nesterov, g, w, v); },
+       [=](T g, T& w, T& v, T&) { SgdUpdate(nesterov, g, w, v); }},
+      {"apply velocity", [=](Const, Run w, Run v, Run) { ApplyVelocity<T>(T(0.1), T(0.02), w, v); },
+       [=](T, T& w, T& v, T&) { ApplyVelocityUpdate(T(0.1), T(0.02), w, v); }},
+      {"adam", [=](Const g, Run w, Run m, Run s) { AdamStep<T>(adam, g, w, m, s); },
+       [=](T g, T& w, T& m, T& s) { AdamUpdate(adam, g, w, m, s); }},
+      {"rmsprop", [=](Const g, Run w, Run, Run s) { RmspropStep<T>(rmsprop, g, w, s, {}); },
+       [=](T g, T& w, T&, T& s) { RmspropUpdate(rmsprop, g, w, s); }},
+      {"rmsprop momentum",
+       [=](Const g, Run w, Run b, Run s) { RmspropStep<T>(rmsprop, g, w, s, b); },
+       [=](T g, T& w, T& b, T& s) { RmspropUpdate(rmsprop, g, w, s, b); }},
+  };
+}
+
+template <typename T>
+class OptimizerKernels : public testing::Test {
+ protected:
+  ~OptimizerKernels() override { hwy::SetSupportedTargetsForTest(0); }
+
+  template <typename Body>
+  void OnEveryTarget(Body body) {
+    const auto targets = static_cast<uint64_t>(hwy::SupportedTargets());
+    int tried = 0;
+    for (uint64_t bit = 1; bit != 0; bit <<= 1) {
+      if ((targets & bit) == 0) continue;
+      hwy::SetSupportedTargetsForTest(static_cast<int64_t>(bit));
+      hwy::GetChosenTarget().Update(static_cast<int64_t>(bit));
+      SCOPED_TRACE(hwy::TargetName(static_cast<int64_t>(bit)));
+      body();
+      ++tried;
+    }
+    EXPECT_GT(tried, 0);
+  }
+
+  // The last run holds squares: not negative.
+  Runs<T> RandomRuns(int64_t size) {
+    Runs<T> runs(kRuns, std::vector<T>(1 + size + kGuard));
+    for (std::vector<T>& run : runs) {
+      for (T& value : run) value = static_cast<T>(stream_.Normal());
+    }
+    for (T& value : runs.back()) value = std::abs(value);
+    return runs;
+  }
+  static void Call(const Case<T>& c, Runs<T>& runs, int64_t offset, int64_t size) {
+    const auto part = [=](std::vector<T>& run) {
+      return std::span<T>(run).subspan(1 + offset, size);
+    };
+    c.kernel(part(runs[0]), part(runs[1]), part(runs[2]), part(runs[3]));
+  }
+  static void ExpectAgree(T actual, T expected) {
+    if (std::isnan(expected)) {
+      EXPECT_TRUE(std::isnan(actual)) << actual;
+    } else if (std::isinf(expected)) {
+      EXPECT_EQ(actual, expected);
+    } else {
+      // Instruction sets without fused multiply-adds round once more.
+      EXPECT_NEAR(actual, expected,
+                  8 * std::numeric_limits<T>::epsilon() * (1 + std::abs(expected)));
+    }
+  }
+  void ExpectAgreesWithScalar(const Case<T>& c, const Runs<T>& before, int64_t size) {
+    SCOPED_TRACE(c.name);
+    Runs<T> runs = before;
+    Call(c, runs, 0, size);
+    for (int64_t i = 0; i < 1 + size + kGuard; ++i) {
+      T w = before[1][i], first = before[2][i], second = before[3][i];
+      if (i >= 1 && i < 1 + size) c.scalar(before[0][i], w, first, second);
+      ExpectAgree(runs[1][i], w);
+      ExpectAgree(runs[2][i], first);
+      ExpectAgree(runs[3][i], second);
+    }
+  }
+
+  random::Stream stream_ = random::Stream(5);
+};
+
+using Scalars = testing::Types<float, double>;
+TYPED_TEST_SUITE(OptimizerKernels, Scalars);
+
+TYPED_TEST(OptimizerKernels, AgreeWithTheScalarUpdateAndStayInTheirRuns) {
+  this->OnEveryTarget([&] {
+    for (int64_t size = 0; size <= 100; ++size) {
+      const Runs<TypeParam> before = this->RandomRuns(size);
+      for (const auto& c : Cases<TypeParam>()) this->ExpectAgreesWithScalar(c, before, size);
+    }
+  });
+}
+
+TYPED_TEST(OptimizerKernels, NotANumberInfinityAndDenormalsGoTheWayOfTheScalarUpdate) {
+  using T = TypeParam;
+  using Limits = std::numeric_limits<T>;
+  this->OnEveryTarget([&] {
+    for (const T special : {Limits::quiet_NaN(), Limits::infinity(), Limits::denorm_min(),
+                            Limits::min() / 4, Limits::max()}) {
+      for (int run = 0; run < kRuns; ++run) {
+        Runs<T> before = this->RandomRuns(37);
+        for (const int64_t at : {1, 18, 37}) before[run][at] = special;
+        for (const auto& c : Cases<T>()) this->ExpectAgreesWithScalar(c, before, 37);
+      }
+    }
+  });
+}
+
+TYPED_TEST(OptimizerKernels, DenormalNumbersAreNotFlushed) {
+  using T = TypeParam;
+  const T tiny = std::numeric_limits<T>::denorm_min();
+  this->OnEveryTarget([&] {
+    const std::vector<T> g(19, tiny);
+    std::vector<T> w(19, 0), v(19, 4 * tiny);
+    SgdStep<T>({.rate = 1, .momentum = T(0.5)}, g, w, v);
+    EXPECT_EQ(v, std::vector<T>(19, 3 * tiny));
+    EXPECT_EQ(w, std::vector<T>(19, -3 * tiny));
+  });
+}
+
+TYPED_TEST(OptimizerKernels, ANumbersBitsDoNotDependOnWhereARunIsCut) {
+  using T = TypeParam;
+  this->OnEveryTarget([&] {
+    for (const auto& c : Cases<T>()) {
+      SCOPED_TRACE(c.name);
+      Runs<T> whole = this->RandomRuns(100);
+      Runs<T> pieces = whole;
+      this->Call(c, whole, 0, 100);
+      for (int64_t at = 0, size = 1; at < 100; at += size, size = 2 * size + 1) {
+        size = std::min<int64_t>(size, 100 - at);
+        this->Call(c, pieces, at, size);
+      }
+      EXPECT_EQ(whole, pieces);
+    }
+  });
+}
+
+// The scalar updates, which are the GPU's arithmetic, against the formulas of the papers as written
+// there, in long double.
+template <typename T>
+class OptimizerUpdates : public testing::Test {
+ protected:
+  static void ExpectClose(T actual, long double expected) {
+    EXPECT_NEAR(
+        actual, static_cast<double>(expected),
+        4 * std::numeric_limits<T>::epsilon() * (1 + std::abs(static_cast<double>(expected))));
+  }
+  T Normal() { return static_cast<T>(stream_.Normal()); }
+
+  random::Stream stream_ = random::Stream(6);
+};
+TYPED_TEST_SUITE(OptimizerUpdates, Scalars);
+
+TYPED_TEST(OptimizerUpdates, SgdIsItsFormula) {
+  using T = TypeParam;
+  using Long = long double;
+  for (int i = 0; i < 200; ++i) {
+    const T g = this->Normal(), w = this->Normal(), v = this->Normal();
+    SgdCoefficients<T> c = {
+        .rate = T(0.3), .momentum = T(0.8), .decay = T(0.1), .gradient_scale = T(0.6)};
+    const Long gradient = Long(c.gradient_scale) * g + Long(c.decay) * w;
+    const Long velocity = Long(c.momentum) * v + gradient;
+    T new_w = w, new_v = v;
+    SgdUpdate(c, g, new_w);
+    this->ExpectClose(new_w, w - Long(c.rate) * gradient);
+
+    new_w = w;
+    SgdUpdate(c, g, new_w, new_v);
+    this->ExpectClose(new_v, velocity);
+    this->ExpectClose(new_w, w - Long(c.rate) * velocity);
+
+    new_w = w, new_v = v;
+    c.nesterov = true;
+    SgdUpdate(c, g, new_w, new_v);
+    this->ExpectClose(new_v, velocity);
+    this->ExpectClose(new_w, w - Long(c.rate) * (gradient + Long(c.momentum) * velocity));
+
+    new_w = w, new_v = v;
+    ApplyVelocityUpdate(c.rate, c.decay, new_w, new_v);
+    this->ExpectClose(new_v, v + Long(c.decay) * w);
+    this->ExpectClose(new_w, w - Long(c.rate) * (v + Long(c.decay) * w));
+  }
+}
+
+TYPED_TEST(OptimizerUpdates, AdamIsItsFormula) {
+  using T = TypeParam;
+  using Long = long double;
+  const Long rate = 0.01L, beta1 = 0.9L, beta2 = 0.99L, epsilon = 1e-4L, decay = 0.1L;
+  const int t = 3;
+  for (const bool decoupled : {false, true}) {
+    const AdamCoefficients<T> c = {.rate = T(rate / (1 - std::pow(beta1, t))),
+                                   .beta1 = T(beta1),
+                                   .gradient_weight = T(1 - beta1),
+                                   .beta2 = T(beta2),
+                                   .square_weight = T(1 - beta2),
+                                   .deviation_scale = T(1 / std::sqrt(1 - std::pow(beta2, t))),
+                                   .epsilon = T(epsilon),
+                                   .decay = T(decoupled ? 0 : decay),
+                                   .shrinkage = T(decoupled ? 1 - rate * decay : 1),
+                                   .gradient_scale = T(0.5)};
+    for (int i = 0; i < 200; ++i) {
+      const T g = this->Normal(), w = this->Normal(), m = this->Normal();
+      const T s = std::abs(this->Normal());
+      const Long gradient = 0.5L * g + (decoupled ? 0 : decay * w);
+      const Long mean = beta1 * m + (1 - beta1) * gradient;
+      const Long square = beta2 * s + (1 - beta2) * gradient * gradient;
+      const Long mean_hat = mean / (1 - std::pow(beta1, t));
+      const Long square_hat = square / (1 - std::pow(beta2, t));
+      const Long start = decoupled ? w - rate * decay * w : Long(w);
+      T new_w = w, new_m = m, new_s = s;
+      AdamUpdate(c, g, new_w, new_m, new_s);
+      this->ExpectClose(new_m, mean);
+      this->ExpectClose(new_s, square);
+      this->ExpectClose(new_w, start - rate * mean_hat / (std::sqrt(square_hat) + epsilon));
+    }
+  }
+}
+
+TYPED_TEST(OptimizerUpdates, RmspropIsItsFormula) {
+  using T = TypeParam;
+  using Long = long double;
+  const RmspropCoefficients<T> c = {.rate = T(0.01),
+                                    .momentum = T(0.5),
+                                    .smoothing = T(0.75),
+                                    .square_weight = T(0.25),
+                                    .epsilon = T(0.125),
+                                    .decay = T(0.25),
+                                    .gradient_scale = T(0.5)};
+  for (int i = 0; i < 200; ++i) {
+    const T g = this->Normal(), w = this->Normal(), b = this->Normal();
+    const T s = std::abs(this->Normal());
+    const Long gradient = 0.5L * g + 0.25L * w;
+    const Long square = 0.75L * s + 0.25L * gradient * gradient;
+    const Long direction = gradient / (std::sqrt(square) + 0.125L);
+    T new_w = w, new_s = s;
+    RmspropUpdate(c, g, new_w, new_s);
+    this->ExpectClose(new_s, square);
+    this->ExpectClose(new_w, w - Long(c.rate) * direction);
+
+    T new_b = b;
+    new_w = w, new_s = s;
+    RmspropUpdate(c, g, new_w, new_s, new_b);
+    this->ExpectClose(new_s, square);
+    this->ExpectClose(new_b, 0.5L * b + direction);
+    this->ExpectClose(new_w, w - Long(c.rate) * (0.5L * b + direction));
+  }
+}
+
+}  // namespace
+}  // namespace perennial::kernels
