@@ -1,7 +1,8 @@
 // A batch: which examples, not their values.
 //
 // A batch may draw from several data sets at once (new examples and a replay memory, say): its rows
-// are those of the first part, then those of the second, and so on.
+// are those of the first part, then those of the second, and so on. A part may read its features
+// through a map, so that a permuted data set is the data set and a permutation.
 //
 //   const data::BatchPart parts[] = {{&task, drawn}, {&memory, replayed}};
 //   const data::Batch batch(parts);
@@ -12,13 +13,16 @@
 #include <cstdint>
 #include <span>
 
-#include "common/data/labeled_images.h"
+#include "common/data/input_table.h"
 
 namespace perennial::data {
 
 struct BatchPart {
-  const LabeledImages* images = nullptr;
-  std::span<const int32_t> indices;  // Each in [0, images->size()).
+  InputTable inputs;
+  std::span<const int32_t> indices;  // Each in [0, inputs.size()).
+  // Feature c of the batch is feature feature_map[c] of the table, each in [0, features); empty:
+  // feature c. Not for one-hot inputs.
+  std::span<const int32_t> feature_map = {};
 };
 
 class Batch {

@@ -58,6 +58,11 @@ class Stream {
   // (dropout). Does not advance the stream.
   PhiloxBlock At(uint64_t index) const;
 
+  // What tells this stream from all others. At(i) is Philox4x32 of the counter {low half of i, high
+  // half of i, identity[2], identity[3]} and the key {identity[0], identity[1]}, which is what a
+  // bulk generator on another instruction set or a GPU needs to know.
+  const PhiloxBlock& identity() const { return identity_; }
+
  private:
   explicit Stream(const PhiloxBlock& identity) : identity_(identity) {}
 

@@ -103,5 +103,16 @@ TEST(StreamTest, SampleHoldsDifferentNumbersOfThePopulation) {
   EXPECT_LT(*std::max_element(sample.begin(), sample.end()), 100);
 }
 
+TEST(StreamTest, IdentityDeterminesEveryBlock) {
+  const Stream stream = Stream(5).Split("identity");
+  const PhiloxBlock& identity = stream.identity();
+  for (const uint64_t index : {uint64_t{0}, uint64_t{7}, uint64_t{0x123456789}}) {
+    EXPECT_EQ(stream.At(index),
+              Philox4x32({static_cast<uint32_t>(index), static_cast<uint32_t>(index >> 32),
+                          identity[2], identity[3]},
+                         {identity[0], identity[1]}));
+  }
+}
+
 }  // namespace
 }  // namespace perennial::random
