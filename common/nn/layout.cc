@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "common/base/logging.h"
 #include "common/kernels/aligned.h"
 
 namespace perennial::nn {
@@ -16,8 +17,12 @@ int64_t ParameterLayout::Add(absl::string_view name, std::vector<int64_t> shape,
   slice.size = 1;
   for (const int64_t extent : shape) slice.size *= extent;
   slice.shape = std::move(shape);
-  parameters_ += slice.size;
   size_ += kernels::RoundUp(slice.size);
+  if (role != ParameterRole::kBuffer) {
+    CHECK_EQ(trainable_, slice.offset) << "parameter " << name << " behind a buffer";
+    trainable_ = size_;
+    parameters_ += slice.size;
+  }
   slices_.push_back(std::move(slice));
   return slices_.back().offset;
 }

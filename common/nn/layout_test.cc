@@ -17,6 +17,16 @@ TEST(ParameterLayoutTest, SlicesAreAlignedAndDoNotOverlap) {
   EXPECT_EQ(layout.slices()[1].fan_in, 5);
 }
 
+TEST(ParameterLayoutTest, BuffersLieBehindWhatIsTrained) {
+  ParameterLayout layout;
+  layout.Add("0.weight", {3, 5}, ParameterRole::kWeight, 5);
+  layout.Add("1.running_mean", {20}, ParameterRole::kBuffer, 0);
+  EXPECT_EQ(layout.trainable(), 16);
+  EXPECT_EQ(layout.size(), 48);
+  EXPECT_EQ(layout.parameters(), 15);
+  EXPECT_DEATH(layout.Add("2.bias", {3}, ParameterRole::kBias, 5), "behind a buffer");
+}
+
 TEST(RowsTest, EveryRowBeginsOnACacheLine) {
   Rows<float> rows(3, 48);
   for (int64_t k = 0; k < rows.count(); ++k) {

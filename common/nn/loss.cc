@@ -2,41 +2,596 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "common/base/logging.h"
+#include "common/kernels/softmax.h"
 
+// The rest of this file is compiled once for every instruction set that Highway knows.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "common/nn/loss.cc"
+#include "common/kernels/simd-inl.h"
+// After simd-inl.h, which includes this file again for each instruction set.
+#include "common/kernels/masked-inl.h"
+#include "hwy/contrib/math/math-inl.h"
+
+#ifndef PERENNIAL_COMMON_NN_LOSS_CC_ONCE_
+#define PERENNIAL_COMMON_NN_LOSS_CC_ONCE_
 namespace perennial::nn {
+// Losses that are sums over elements, of one function of output and target.
+enum class ElementLoss { kSquared, kHuber, kLogistic };
+}  // namespace perennial::nn
+#endif  // PERENNIAL_COMMON_NN_LOSS_CC_ONCE_
 
+HWY_BEFORE_NAMESPACE();
+namespace perennial::nn {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+using kernels::HWY_NAMESPACE::ForEach;
+using kernels::HWY_NAMESPACE::ForEachPart;
+// At most 16 bytes.
 template <typename T>
-double SoftmaxCrossEntropy(kernels::MatrixView<const T> logits, std::span<const int32_t> labels,
-                           std::span<const T> weights, kernels::MatrixView<T> gradient) {
-  CHECK_EQ(logits.rows, static_cast<int64_t>(labels.size()));
-  CHECK_EQ(logits.rows, static_cast<int64_t>(weights.size()));
-  CHECK(logits.rows == gradient.rows && logits.columns == gradient.columns);
-  double loss = 0;
-  for (int64_t r = 0; r < logits.rows; ++r) {
-    const T* z = logits.row(r);
-    T* g = gradient.row(r);
-    const T shift = *std::max_element(z, z + logits.columns);
-    const T correct = z[labels[r]] - shift;
-    T total = 0;
-    for (int64_t c = 0; c < logits.columns; ++c) {
-      g[c] = std::exp(z[c] - shift);
-      total += g[c];
+using Quarter = hn::CappedTag<T, 16 / sizeof(T)>;
+template <typename T>
+using Tag = kernels::HWY_NAMESPACE::Tag<T>;
+
+// log_total[r] = log(total[r]), and numerators[r, :] *= scale[r] / total[r].
+template <typename T>
+void FinishSoftmaxT(const T* scale, const T* total, T* log_total,
+                    kernels::MatrixView<T> numerators) {
+  const Tag<T> d;
+  ForEachPart<T>(numerators.rows, [=](auto part, int64_t r) HWY_ATTR {
+    const auto sum = part.Load(d, total + r);
+    // Highway's functions make numbers of NaN.
+    part.Store(hn::IfThenElse(hn::IsNaN(sum), sum, hn::Log(d, sum)), d, log_total + r);
+  });
+  const int64_t columns = numerators.columns;
+  for (int64_t r = 0; r < numerators.rows; ++r) {
+    const T factor = scale[r] / total[r];
+    T* row = numerators.row(r);
+    const auto multiply = [=](auto tag, int64_t i) HWY_ATTR {
+      hn::StoreU(hn::Mul(hn::LoadU(tag, row + i), hn::Set(tag, factor)), tag, row + i);
+    };
+    if (columns >= static_cast<int64_t>(hn::Lanes(d))) {
+      ForEach<T>(columns, multiply);
+    } else {
+      // Masked loads of short rows would overlap the stores of the row before, and wait for them.
+      const Quarter<T> quarter;
+      const int64_t lanes = static_cast<int64_t>(hn::Lanes(quarter));
+      int64_t i = 0;
+      for (; i + lanes <= columns; i += lanes) multiply(quarter, i);
+      for (; i < columns; ++i) multiply(kernels::HWY_NAMESPACE::One<T>(), i);
     }
-    const T factor = weights[r] / total;
-    for (int64_t c = 0; c < logits.columns; ++c) g[c] *= factor;
-    g[labels[r]] -= weights[r];
-    loss += static_cast<double>(weights[r]) * static_cast<double>(std::log(total) - correct);
   }
-  return loss;
 }
 
-template double SoftmaxCrossEntropy<float>(kernels::MatrixView<const float>,
-                                           std::span<const int32_t>, std::span<const float>,
-                                           kernels::MatrixView<float>);
-template double SoftmaxCrossEntropy<double>(kernels::MatrixView<const double>,
-                                            std::span<const int32_t>, std::span<const double>,
-                                            kernels::MatrixView<double>);
+// numerators = scale[r] * p * (v - sum of p * v), p = numerators / total[r], v = tangent.
+template <typename T>
+void SoftmaxTangentT(const T* scale, const T* total, kernels::MatrixView<const T> tangent,
+                     kernels::MatrixView<T> numerators) {
+  const Tag<T> d;
+  for (int64_t r = 0; r < numerators.rows; ++r) {
+    const T* v = tangent.row(r);
+    T* row = numerators.row(r);
+    auto sum = hn::Zero(d);
+    ForEachPart<T>(numerators.columns, [&](auto part, int64_t i) HWY_ATTR {
+      sum = hn::MulAdd(part.Load(d, row + i), part.Load(d, v + i), sum);
+    });
+    const auto mean = hn::Set(d, hn::GetLane(hn::SumOfLanes(d, sum)) / total[r]);
+    const auto factor = hn::Set(d, scale[r] / total[r]);
+    ForEachPart<T>(numerators.columns, [=](auto part, int64_t i) HWY_ATTR {
+      part.Store(
+          hn::Mul(hn::Mul(factor, part.Load(d, row + i)), hn::Sub(part.Load(d, v + i), mean)), d,
+          row + i);
+    });
+  }
+}
+
+struct Squared {
+  template <class D, class V>
+  HWY_INLINE void Evaluate(D, V y, V t, V& loss, V& slope) const {
+    const V error = hn::Sub(y, t);
+    loss = hn::Mul(error, error);
+    slope = hn::Add(error, error);
+  }
+  template <class D, class V>
+  HWY_INLINE V Curvature(D d, V, V) const {
+    return hn::Set(d, 2);
+  }
+};
+
+template <typename T>
+struct Huber {
+  template <class D, class V>
+  HWY_INLINE void Evaluate(D d, V y, V t, V& loss, V& slope) const {
+    const V error = hn::Sub(y, t);
+    const V bound = hn::Set(d, delta);
+    const V half = hn::Set(d, T(0.5));
+    const auto inside = hn::Lt(hn::Abs(error), bound);
+    loss = hn::IfThenElse(inside, hn::Mul(hn::Mul(half, error), error),
+                          hn::Mul(bound, hn::NegMulAdd(half, bound, hn::Abs(error))));
+    slope = hn::IfThenElse(hn::Or(inside, hn::IsNaN(error)), error, hn::CopySign(bound, error));
+  }
+  template <class D, class V>
+  HWY_INLINE V Curvature(D d, V y, V t) const {
+    const V error = hn::Sub(y, t);
+    return hn::IfThenElseZero(hn::Lt(hn::Abs(error), hn::Set(d, delta)), hn::Set(d, T(1)));
+  }
+  T delta;
+};
+
+// With e = exp(-|y|), s(-|y|) = e / (1 + e): no difference of large numbers, no overflow.
+struct Logistic {
+  template <class D, class V>
+  HWY_INLINE void Evaluate(D d, V y, V t, V& loss, V& slope) const {
+    const V zero = hn::Zero(d);
+    const V one = hn::Set(d, 1);
+    const V e = hn::Exp(d, hn::Neg(hn::Abs(y)));
+    const V small = hn::Div(e, hn::Add(one, e));
+    const auto positive = hn::Gt(y, zero);
+    // The slope far out on the side of y; 0 there if the target lies wholly on it, also where y is
+    // infinite.
+    const V far = hn::IfThenElse(positive, hn::Sub(one, t), hn::Neg(t));
+    const V linear = hn::IfThenZeroElse(hn::Eq(far, zero), hn::Mul(far, y));
+    const auto nan = hn::IsNaN(y);
+    loss = hn::IfThenElse(nan, y, hn::Add(linear, hn::Log1p(d, e)));
+    slope =
+        hn::IfThenElse(nan, y, hn::IfThenElse(positive, hn::Sub(far, small), hn::Add(far, small)));
+  }
+  template <class D, class V>
+  HWY_INLINE V Curvature(D d, V y, V) const {
+    const V one = hn::Set(d, 1);
+    const V e = hn::Exp(d, hn::Neg(hn::Abs(y)));
+    const V sum = hn::Add(one, e);
+    return hn::IfThenElse(hn::IsNaN(y), y, hn::Div(e, hn::Mul(sum, sum)));
+  }
+};
+
+template <typename T, typename Body>
+HWY_INLINE void WithLoss(ElementLoss kind, T delta, Body body) {
+  switch (kind) {
+    case ElementLoss::kSquared:
+      return body(Squared());
+    case ElementLoss::kHuber:
+      return body(Huber<T>{delta});
+    case ElementLoss::kLogistic:
+      return body(Logistic());
+  }
+}
+
+template <typename T>
+void EvaluateElementsT(ElementLoss kind, T delta, const T* y, const T* t, int64_t count, T* loss,
+                       T* slope) {
+  WithLoss<T>(kind, delta, [=](auto function) HWY_ATTR {
+    const Tag<T> d;
+    ForEachPart<T>(count, [=](auto part, int64_t i) HWY_ATTR {
+      hn::VFromD<Tag<T>> value, derivative;
+      function.Evaluate(d, part.Load(d, y + i), part.Load(d, t + i), value, derivative);
+      part.Store(value, d, loss + i);
+      part.Store(derivative, d, slope + i);
+    });
+  });
+}
+
+template <typename T>
+void ElementCurvaturesT(ElementLoss kind, T delta, const T* y, const T* t, int64_t count,
+                        T* curvature) {
+  WithLoss<T>(kind, delta, [=](auto function) HWY_ATTR {
+    const Tag<T> d;
+    ForEachPart<T>(count, [=](auto part, int64_t i) HWY_ATTR {
+      part.Store(function.Curvature(d, part.Load(d, y + i), part.Load(d, t + i)), d, curvature + i);
+    });
+  });
+}
+
+PERENNIAL_KERNEL(FinishSoftmax)
+PERENNIAL_KERNEL(SoftmaxTangent)
+PERENNIAL_KERNEL(EvaluateElements)
+PERENNIAL_KERNEL(ElementCurvatures)
+
+}  // namespace HWY_NAMESPACE
+}  // namespace perennial::nn
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace perennial::nn {
+
+PERENNIAL_EXPORT(FinishSoftmax)
+PERENNIAL_EXPORT(SoftmaxTangent)
+PERENNIAL_EXPORT(EvaluateElements)
+PERENNIAL_EXPORT(ElementCurvatures)
+
+namespace {
+
+using kernels::MatrixView;
+
+template <typename T>
+bool SameShape(MatrixView<const T> a, MatrixView<const T> b) {
+  return a.rows == b.rows && a.columns == b.columns;
+}
+
+template <typename T>
+MatrixView<T> RowRange(MatrixView<T> matrix, int64_t first, int64_t count) {
+  return {matrix.row(first), count, matrix.columns, matrix.stride};
+}
+
+// What a row is trained towards: weight on the class `label` (if it is not negative), `targets`
+// times `weight` (if they are not null), and `everywhere` on each class that takes part.
+template <typename T>
+struct RowTarget {
+  T operator()(int64_t c) const {
+    return (c == label ? weight : T(0)) + (targets != nullptr ? weight * targets[c] : T(0)) +
+           everywhere;
+  }
+  int64_t label = -1;
+  const T* targets = nullptr;
+  T weight = 1;
+  T everywhere = 0;
+};
+
+// Rows whose softmax is computed at a time: few enough to stay in the first-level cache.
+constexpr int64_t kMaxRows = 64;
+constexpr int64_t kMaxElements = 4096;
+
+int64_t RowsAtATime(int64_t columns) {
+  return std::clamp<int64_t>(kMaxElements / columns, 1, kMaxRows);
+}
+
+// Softmax cross-entropy for both kinds of targets.
+template <typename T>
+class CrossEntropy {
+ public:
+  CrossEntropy(MatrixView<const T> logits, std::span<const int32_t> labels,
+               std::span<const T> weights, const SoftmaxOptions& options)
+      : logits_(logits), labels_(labels), weights_(weights), options_(options) {
+    CHECK_EQ(logits.rows, static_cast<int64_t>(labels.size()));
+    CheckOptions();
+  }
+  CrossEntropy(MatrixView<const T> logits, MatrixView<const T> targets, std::span<const T> weights,
+               const SoftmaxOptions& options)
+      : logits_(logits), targets_(targets), weights_(weights), options_(options) {
+    CHECK(SameShape<T>(logits, targets));
+    CheckOptions();
+  }
+
+  double Gradient(MatrixView<T> gradient) {
+    CHECK(SameShape<T>(logits_, gradient));
+    double loss = 0;
+    const int64_t step = RowsAtATime(logits_.columns);
+    for (int64_t first = 0; first < logits_.rows; first += step) {
+      const MatrixView<T> part = RowRange(gradient, first, std::min(step, logits_.rows - first));
+      Softmax(first, part);
+      alignas(64) T log_total[kMaxRows];
+      PERENNIAL_DISPATCH(FinishSoftmax, scale_, total_, log_total, part);
+      for (int64_t i = 0; i < part.rows; ++i) {
+        loss += SubtractTarget(first + i, i, static_cast<double>(log_total[i]), part.row(i));
+      }
+    }
+    return loss;
+  }
+
+  void Hessian(MatrixView<const T> tangent, MatrixView<T> product) {
+    CHECK(SameShape<T>(logits_, tangent) && SameShape<T>(logits_, product));
+    const int64_t step = RowsAtATime(logits_.columns);
+    for (int64_t first = 0; first < logits_.rows; first += step) {
+      const MatrixView<T> part = RowRange(product, first, std::min(step, logits_.rows - first));
+      Softmax(first, part);
+      PERENNIAL_DISPATCH(SoftmaxTangent, scale_, total_, RowRange(tangent, first, part.rows), part);
+      if (!masked()) continue;
+      for (int64_t i = 0; i < part.rows; ++i) {
+        for (int64_t c = 0; c < part.columns; ++c) {
+          if (!TakesPart(first + i, c)) part(i, c) = 0;
+        }
+      }
+    }
+  }
+
+ private:
+  bool masked() const { return options_.mask.data != nullptr; }
+  bool TakesPart(int64_t r, int64_t c) const {
+    return !masked() || options_.mask(options_.mask.rows == 1 ? 0 : r, c) != 0;
+  }
+  // One label a row, and nothing else: the common case.
+  bool plain() const {
+    return targets_.data == nullptr && !masked() && options_.label_smoothing == 0;
+  }
+
+  void CheckOptions() const {
+    CHECK_EQ(logits_.rows, static_cast<int64_t>(weights_.size()));
+    CHECK_GE(logits_.columns, 1);
+    CHECK(options_.label_smoothing >= 0 && options_.label_smoothing <= 1);
+    if (masked()) {
+      CHECK(options_.mask.columns == logits_.columns &&
+            (options_.mask.rows == logits_.rows || options_.mask.rows == 1));
+    }
+    for (size_t r = 0; r < labels_.size(); ++r) {
+      CHECK(labels_[r] >= 0 && labels_[r] < logits_.columns &&
+            TakesPart(static_cast<int64_t>(r), labels_[r]))
+          << "label " << labels_[r] << " of row " << r << " is not among its classes";
+    }
+  }
+
+  // Classes of row r that take part.
+  int64_t Classes(int64_t r) const {
+    int64_t count = 0;
+    for (int64_t c = 0; c < logits_.columns; ++c) count += TakesPart(r, c) ? 1 : 0;
+    return count;
+  }
+
+  RowTarget<T> Target(int64_t r) const {
+    const double smoothing = options_.label_smoothing;
+    RowTarget<T> target;
+    if (targets_.data != nullptr) {
+      target.targets = targets_.row(r);
+    } else {
+      target.label = labels_[r];
+    }
+    if (smoothing != 0) {
+      target.weight = static_cast<T>(1 - smoothing);
+      target.everywhere = static_cast<T>(smoothing / static_cast<double>(Classes(r)));
+    }
+    return target;
+  }
+
+  // Fills `numerators`, which may be the logits, with those of the rows from `first` on, and
+  // total_, scale_, shift_ and cross_.
+  void Softmax(int64_t first, MatrixView<T> numerators) {
+    for (int64_t i = 0; i < numerators.rows; ++i) {
+      const int64_t r = first + i;
+      const T* z = logits_.row(r);
+      if (plain()) {
+        scale_[i] = weights_[r];
+        cross_[i] = static_cast<double>(z[labels_[r]]);
+      } else {
+        Summarize(r, z, weights_[r], scale_[i], cross_[i]);
+      }
+      if (!masked()) continue;
+      for (int64_t c = 0; c < numerators.columns; ++c) {
+        numerators(i, c) = TakesPart(r, c) ? z[c] : -std::numeric_limits<T>::infinity();
+      }
+    }
+    const MatrixView<const T> source =
+        masked() ? MatrixView<const T>(numerators) : RowRange(logits_, first, numerators.rows);
+    kernels::SoftmaxRows<T>(source, shift_, total_, numerators);
+  }
+
+  // scale = weight * sum of the targets; cross = sum of targets * (logits - largest logit).
+  void Summarize(int64_t r, const T* z, T weight, T& scale, double& cross) const {
+    const RowTarget<T> target = Target(r);
+    T largest = -std::numeric_limits<T>::infinity();
+    for (int64_t c = 0; c < logits_.columns; ++c) {
+      if (TakesPart(r, c) && z[c] > largest) largest = z[c];
+    }
+    double sum = 0;
+    cross = 0;
+    for (int64_t c = 0; c < logits_.columns; ++c) {
+      const double t = TakesPart(r, c) ? static_cast<double>(target(c)) : 0;
+      sum += t;
+      // 0 log 0 = 0.
+      if (t != 0) cross += t * static_cast<double>(z[c] - largest);
+    }
+    scale = static_cast<T>(static_cast<double>(weight) * sum);
+  }
+
+  // Makes weight * S p into weight * (S p - t), and returns weight * loss.
+  double SubtractTarget(int64_t r, int64_t i, double log_total, T* row) const {
+    const double weight = static_cast<double>(weights_[r]);
+    if (plain()) {
+      row[labels_[r]] -= weights_[r];
+      const T correct = static_cast<T>(cross_[i]) - shift_[i];
+      return weight * (log_total - static_cast<double>(correct));
+    }
+    const RowTarget<T> target = Target(r);
+    double sum = 0;
+    bool any = false;
+    for (int64_t c = 0; c < logits_.columns; ++c) {
+      if (!TakesPart(r, c)) {
+        row[c] = 0;
+        continue;
+      }
+      any = true;
+      const T t = target(c);
+      row[c] -= weights_[r] * t;
+      sum += static_cast<double>(t);
+    }
+    return any ? weight * (sum * log_total - cross_[i]) : 0;
+  }
+
+  MatrixView<const T> logits_;
+  std::span<const int32_t> labels_;
+  MatrixView<const T> targets_;
+  std::span<const T> weights_;
+  SoftmaxOptions options_;
+  // Of the rows at work.
+  alignas(64) T scale_[kMaxRows];
+  alignas(64) T shift_[kMaxRows];
+  alignas(64) T total_[kMaxRows];
+  double cross_[kMaxRows];  // Plain: the label's logit.
+};
+
+// Elements at a time: the vectors run over packed elements, so that matrices of few columns, and of
+// any stride, are as fast as wide ones.
+constexpr int64_t kBlock = 256;
+
+// Calls body(first row, rows, first column, columns) for blocks of at most kBlock elements.
+template <typename Body>
+void ForEachBlock(int64_t rows, int64_t columns, Body body) {
+  if (columns == 0) return;
+  const int64_t width = std::min(columns, kBlock);
+  const int64_t height = kBlock / width;
+  for (int64_t r = 0; r < rows; r += height) {
+    for (int64_t c = 0; c < columns; c += width) {
+      body(r, std::min(height, rows - r), c, std::min(width, columns - c));
+    }
+  }
+}
+
+// The block of `matrix` that begins at (r, c), packed.
+template <typename T>
+void Pack(MatrixView<const T> matrix, int64_t r, int64_t rows, int64_t c, int64_t columns, T* out) {
+  for (int64_t i = 0; i < rows; ++i) {
+    const T* row = matrix.row(r + i) + c;
+    for (int64_t j = 0; j < columns; ++j) *out++ = row[j];
+  }
+}
+
+template <typename T>
+void CheckShapes(MatrixView<const T> outputs, MatrixView<const T> targets,
+                 std::span<const T> weights, MatrixView<const T> result) {
+  CHECK(SameShape<T>(outputs, targets) && SameShape<T>(outputs, result));
+  CHECK_EQ(outputs.rows, static_cast<int64_t>(weights.size()));
+}
+
+template <typename T>
+double ElementGradient(ElementLoss kind, double delta, MatrixView<const T> outputs,
+                       MatrixView<const T> targets, std::span<const T> weights,
+                       MatrixView<T> gradient) {
+  CheckShapes<T>(outputs, targets, weights, gradient);
+  // One sum would wait for each addition.
+  constexpr int64_t kSums = 8;
+  double sums[kSums] = {};
+  ForEachBlock(
+      outputs.rows, outputs.columns, [&](int64_t r, int64_t rows, int64_t c, int64_t columns) {
+        alignas(64) T y[kBlock], t[kBlock], w[kBlock], loss[kBlock], slope[kBlock];
+        const int64_t count = rows * columns;
+        Pack<T>(outputs, r, rows, c, columns, y);
+        Pack<T>(targets, r, rows, c, columns, t);
+        for (int64_t i = 0; i < rows; ++i) std::fill_n(w + i * columns, columns, weights[r + i]);
+        PERENNIAL_DISPATCH(EvaluateElements, kind, static_cast<T>(delta), y, t, count, loss, slope);
+        for (int64_t i = 0; i < count; ++i) {
+          sums[i % kSums] += static_cast<double>(w[i]) * static_cast<double>(loss[i]);
+          slope[i] *= w[i];
+        }
+        for (int64_t i = 0; i < rows; ++i) {
+          std::copy_n(slope + i * columns, columns, gradient.row(r + i) + c);
+        }
+      });
+  double total = 0;
+  for (const double sum : sums) total += sum;
+  return total;
+}
+
+template <typename T>
+void ElementHessian(ElementLoss kind, double delta, MatrixView<const T> outputs,
+                    MatrixView<const T> targets, std::span<const T> weights,
+                    MatrixView<const T> tangent, MatrixView<T> product) {
+  CheckShapes<T>(outputs, targets, weights, product);
+  CHECK(SameShape<T>(outputs, tangent));
+  ForEachBlock(outputs.rows, outputs.columns,
+               [&](int64_t r, int64_t rows, int64_t c, int64_t columns) {
+                 alignas(64) T y[kBlock], t[kBlock], curvature[kBlock];
+                 Pack<T>(outputs, r, rows, c, columns, y);
+                 Pack<T>(targets, r, rows, c, columns, t);
+                 PERENNIAL_DISPATCH(ElementCurvatures, kind, static_cast<T>(delta), y, t,
+                                    rows * columns, curvature);
+                 for (int64_t i = 0; i < rows; ++i) {
+                   for (int64_t j = 0; j < columns; ++j) {
+                     product(r + i, c + j) =
+                         weights[r + i] * curvature[i * columns + j] * tangent(r + i, c + j);
+                   }
+                 }
+               });
+}
+
+}  // namespace
+
+template <typename T>
+double SoftmaxCrossEntropy(MatrixView<const T> logits, std::span<const int32_t> labels,
+                           std::span<const T> weights, MatrixView<T> gradient,
+                           const SoftmaxOptions& options) {
+  return CrossEntropy<T>(logits, labels, weights, options).Gradient(gradient);
+}
+
+template <typename T>
+double SoftmaxCrossEntropy(MatrixView<const T> logits, MatrixView<const T> targets,
+                           std::span<const T> weights, MatrixView<T> gradient,
+                           const SoftmaxOptions& options) {
+  return CrossEntropy<T>(logits, targets, weights, options).Gradient(gradient);
+}
+
+template <typename T>
+void SoftmaxCrossEntropyHessian(MatrixView<const T> logits, std::span<const int32_t> labels,
+                                std::span<const T> weights, MatrixView<const T> tangent,
+                                MatrixView<T> product, const SoftmaxOptions& options) {
+  CrossEntropy<T>(logits, labels, weights, options).Hessian(tangent, product);
+}
+
+template <typename T>
+void SoftmaxCrossEntropyHessian(MatrixView<const T> logits, MatrixView<const T> targets,
+                                std::span<const T> weights, MatrixView<const T> tangent,
+                                MatrixView<T> product, const SoftmaxOptions& options) {
+  CrossEntropy<T>(logits, targets, weights, options).Hessian(tangent, product);
+}
+
+template <typename T>
+double SquaredError(MatrixView<const T> outputs, MatrixView<const T> targets,
+                    std::span<const T> weights, MatrixView<T> gradient) {
+  return ElementGradient<T>(ElementLoss::kSquared, 0, outputs, targets, weights, gradient);
+}
+
+template <typename T>
+void SquaredErrorHessian(MatrixView<const T> outputs, MatrixView<const T> targets,
+                         std::span<const T> weights, MatrixView<const T> tangent,
+                         MatrixView<T> product) {
+  ElementHessian<T>(ElementLoss::kSquared, 0, outputs, targets, weights, tangent, product);
+}
+
+template <typename T>
+double HuberLoss(MatrixView<const T> outputs, MatrixView<const T> targets,
+                 std::span<const T> weights, MatrixView<T> gradient, double delta) {
+  CHECK_GT(delta, 0);
+  return ElementGradient<T>(ElementLoss::kHuber, delta, outputs, targets, weights, gradient);
+}
+
+template <typename T>
+void HuberLossHessian(MatrixView<const T> outputs, MatrixView<const T> targets,
+                      std::span<const T> weights, MatrixView<const T> tangent,
+                      MatrixView<T> product, double delta) {
+  CHECK_GT(delta, 0);
+  ElementHessian<T>(ElementLoss::kHuber, delta, outputs, targets, weights, tangent, product);
+}
+
+template <typename T>
+double LogisticLoss(MatrixView<const T> outputs, MatrixView<const T> targets,
+                    std::span<const T> weights, MatrixView<T> gradient) {
+  return ElementGradient<T>(ElementLoss::kLogistic, 0, outputs, targets, weights, gradient);
+}
+
+template <typename T>
+void LogisticLossHessian(MatrixView<const T> outputs, MatrixView<const T> targets,
+                         std::span<const T> weights, MatrixView<const T> tangent,
+                         MatrixView<T> product) {
+  ElementHessian<T>(ElementLoss::kLogistic, 0, outputs, targets, weights, tangent, product);
+}
+
+#define PERENNIAL_INSTANTIATE(T)                                                                  \
+  template double SoftmaxCrossEntropy<T>(MatrixView<const T>, std::span<const int32_t>,           \
+                                         std::span<const T>, MatrixView<T>,                       \
+                                         const SoftmaxOptions&);                                  \
+  template double SoftmaxCrossEntropy<T>(MatrixView<const T>, MatrixView<const T>,                \
+                                         std::span<const T>, MatrixView<T>,                       \
+                                         const SoftmaxOptions&);                                  \
+  template void SoftmaxCrossEntropyHessian<T>(MatrixView<const T>, std::span<const int32_t>,      \
+                                              std::span<const T>, MatrixView<const T>,            \
+                                              MatrixView<T>, const SoftmaxOptions&);              \
+  template void SoftmaxCrossEntropyHessian<T>(MatrixView<const T>, MatrixView<const T>,           \
+                                              std::span<const T>, MatrixView<const T>,            \
+                                              MatrixView<T>, const SoftmaxOptions&);              \
+  template double SquaredError<T>(MatrixView<const T>, MatrixView<const T>, std::span<const T>,   \
+                                  MatrixView<T>);                                                 \
+  template void SquaredErrorHessian<T>(MatrixView<const T>, MatrixView<const T>,                  \
+                                       std::span<const T>, MatrixView<const T>, MatrixView<T>);   \
+  template double HuberLoss<T>(MatrixView<const T>, MatrixView<const T>, std::span<const T>,      \
+                               MatrixView<T>, double);                                            \
+  template void HuberLossHessian<T>(MatrixView<const T>, MatrixView<const T>, std::span<const T>, \
+                                    MatrixView<const T>, MatrixView<T>, double);                  \
+  template double LogisticLoss<T>(MatrixView<const T>, MatrixView<const T>, std::span<const T>,   \
+                                  MatrixView<T>);                                                 \
+  template void LogisticLossHessian<T>(MatrixView<const T>, MatrixView<const T>,                  \
+                                       std::span<const T>, MatrixView<const T>, MatrixView<T>);
+PERENNIAL_INSTANTIATE(float)
+PERENNIAL_INSTANTIATE(double)
+#undef PERENNIAL_INSTANTIATE
 
 }  // namespace perennial::nn
+#endif  // HWY_ONCE

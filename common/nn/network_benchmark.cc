@@ -8,8 +8,8 @@
 #include "common/nn/evaluate.h"
 #include "common/nn/loss.h"
 #include "common/nn/network.h"
-#include "common/nn/sink.h"
-#include "common/optim/sgd.h"
+#include "common/optim/optimizer.h"
+#include "common/optim/update_sink.h"
 #include "common/testing/images.h"
 
 namespace perennial::nn {
@@ -38,11 +38,11 @@ void TrainingStep(benchmark::State& state) {
   const int64_t batch_size = state.range(0);
   const Network network =
       *Network::Create(MultilayerPerceptron(784, {state.range(1), state.range(1)}, 10));
-  Rows<float> rows(2, network.layout().size());
+  Rows<float> rows(1, network.layout().size());
   network.Initialize<float>(random::Stream(3), rows.row(0));
   Workspace<float> workspace(network, batch_size);
-  GradientSink<float> sink(rows.row(1), GradientSink<float>::Mode::kOverwrite);
-  optim::Sgd<float> sgd({.learning_rate = 0.01, .momentum = 0.8}, rows.size());
+  optim::Optimizer<float> sgd({.learning_rate = 0.01, .momentum = 0.8}, rows.size());
+  optim::UpdateSink<float> sink(sgd, rows.row(0));
   const std::vector<int32_t> order = random::Stream(4).Sample(Images().size(), Images().size());
   const std::vector<float> weights(batch_size, 1.0f / static_cast<float>(batch_size));
   std::vector<int32_t> labels(batch_size);
@@ -57,8 +57,8 @@ void TrainingStep(benchmark::State& state) {
     network.Forward<float>(rows.row(0), data::Batch({&part, 1}), workspace);
     benchmark::DoNotOptimize(SoftmaxCrossEntropy<float>(workspace.output(), labels, weights,
                                                         workspace.output_gradient()));
+    sink.BeginStep();
     network.Backward<float>(rows.row(0), workspace, sink);
-    sgd.Step(rows.row(1), rows.row(0));
   }
   SetCounters(state, network.training_flops(batch_size));
 }

@@ -5,134 +5,196 @@
 #include <numeric>
 #include <vector>
 
-#include "common/nn/loss.h"
 #include "common/nn/sink.h"
 #include "common/testing/eager.h"
 #include "common/testing/gradient_check.h"
-#include "common/testing/images.h"
+#include "common/testing/networks.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
 namespace perennial::nn {
 namespace {
 
-// Two data sets, so that a batch has two parts.
-struct Problem {
-  NetworkSpec spec;
-  Network network;
-  data::LabeledImages first;
-  data::LabeledImages second;
-  std::vector<int32_t> first_indices = {3, 0, 4, 4, 1};
-  std::vector<int32_t> second_indices = {2, 2, 0};
-  std::vector<int32_t> labels;
-  std::vector<double> weights;
-  std::vector<double> inputs;  // As LibTorch gets them.
-};
-
-Problem MakeProblem(const std::vector<int64_t>& hidden) {
-  const random::Stream stream(5);
-  const NetworkSpec spec = MultilayerPerceptron(3 * 5, hidden, 4);
-  Problem problem = {.spec = spec,
-                     .network = *Network::Create(spec),
-                     .first = testing::ClassImages(6, 3, 5, 4, 0.5, stream, stream.Split("a")),
-                     .second = testing::ClassImages(3, 3, 5, 4, 0.5, stream, stream.Split("b"))};
-  problem.second.scale = 0.01f;
-  problem.second.shift = -0.5f;
-  random::Stream draws = stream.Split("weights");
-  const auto add = [&](const data::LabeledImages& images, const std::vector<int32_t>& indices) {
-    for (const int32_t index : indices) {
-      problem.labels.push_back(images.labels[index]);
-      problem.weights.push_back(draws.Uniform(0.1, 1));
-      for (const uint8_t pixel : images.image(index)) {
-        problem.inputs.push_back(pixel * static_cast<double>(images.scale) + images.shift);
-      }
-    }
-  };
-  add(problem.first, problem.first_indices);
-  add(problem.second, problem.second_indices);
-  return problem;
-}
+using testing::NetworkCase;
 
 template <typename T>
-double LossAndGradient(const Problem& problem, ConstRow<T> row, Row<T> gradient,
-                       typename GradientSink<T>::Mode mode, T scale,
-                       std::vector<T>* logits = nullptr) {
-  const data::BatchPart parts[] = {{&problem.first, problem.first_indices},
-                                   {&problem.second, problem.second_indices}};
-  Workspace<T> workspace(problem.network, 11);
-  problem.network.Forward<T>(row, data::Batch(parts), workspace);
-  if (logits != nullptr) {
-    const auto output = workspace.output();
-    for (int64_t r = 0; r < output.rows; ++r) {
-      logits->insert(logits->end(), output.row(r), output.row(r) + output.columns);
-    }
-  }
-  const std::vector<T> weights(problem.weights.begin(), problem.weights.end());
-  const double loss = SoftmaxCrossEntropy<T>(workspace.output(), problem.labels, weights,
-                                             workspace.output_gradient());
-  GradientSink<T> sink(gradient, mode, scale);
-  problem.network.Backward<T>(row, workspace, sink);
-  return loss;
+ForwardOptions Options(const NetworkCase& network, Mode mode) {
+  return {.mode = mode, .dropout = random::Stream(17), .rows = network.ranges()};
 }
 
-class NetworkTest : public ::testing::TestWithParam<std::vector<int64_t>> {};
+// What LibTorch multiplies by where we drop: the definition of dropout.h, from the stream itself.
+std::vector<std::vector<double>> DropoutFactors(const NetworkCase& network) {
+  std::vector<std::vector<double>> factors;
+  for (size_t b = 0; b < network.spec().blocks.size(); ++b) {
+    int64_t columns = 0;
+    const Network made = network.network();
+    const BlockSpec& block = network.spec().blocks[b];
+    if (!block.input.empty()) columns = made.outputs(made.block(block.input));
+    for (const LayerSpec& layer : block.layers) {
+      std::vector<double>& factor = factors.emplace_back();
+      if (layer.kind == LayerSpec::Kind::kDense) columns = layer.outputs;
+      if (layer.kind != LayerSpec::Kind::kDropout) continue;
+      const random::Stream mask = random::Stream(17).Split(factors.size() - 1);
+      for (int64_t i = 0; i < network.ranges()[b].size() * columns; ++i) {
+        const double u = mask.At(i / 4)[i % 4] * 0x1p-32;
+        factor.push_back(u >= layer.rate ? 1 / (1 - layer.rate) : 0);
+      }
+    }
+  }
+  return factors;
+}
 
-TEST_P(NetworkTest, MatchesEagerLibTorchInBothPrecisions) {
-  const Problem problem = MakeProblem(GetParam());
-  Rows<double> rows(2, problem.network.layout().size());
-  problem.network.Initialize<double>(random::Stream(1), rows.row(0));
-  const testing::EagerResult expected =
-      testing::EagerCrossEntropy(problem.spec, problem.network.layout(), rows.row(0),
-                                 problem.inputs, problem.labels, problem.weights);
+std::vector<double> Doubles(std::span<const float> row) { return {row.begin(), row.end()}; }
+std::vector<double> Doubles(std::span<const double> row) { return {row.begin(), row.end()}; }
 
-  std::vector<double> logits;
-  const double loss = LossAndGradient<double>(problem, rows.row(0), rows.row(1),
-                                              GradientSink<double>::Mode::kOverwrite, 1, &logits);
-  EXPECT_NEAR(loss, expected.loss, 1e-12);
-  EXPECT_THAT(logits, ::testing::Pointwise(::testing::DoubleNear(1e-12), expected.logits));
-  EXPECT_THAT(std::vector<double>(rows.row(1).begin(), rows.row(1).end()),
-              ::testing::Pointwise(::testing::DoubleNear(1e-12), expected.gradient));
+class NetworkTest : public ::testing::TestWithParam<const NetworkCase*> {
+ protected:
+  const NetworkCase& network_case() const { return *GetParam(); }
 
-  Rows<float> single(2, rows.size());
-  problem.network.Initialize<float>(random::Stream(1), single.row(0));
-  EXPECT_NEAR(LossAndGradient<float>(problem, single.row(0), single.row(1),
-                                     GradientSink<float>::Mode::kOverwrite, 1),
-              expected.loss, 1e-5);
-  EXPECT_THAT(std::vector<double>(single.row(1).begin(), single.row(1).end()),
-              ::testing::Pointwise(::testing::DoubleNear(1e-5), expected.gradient));
+  // Norms' scales, shifts and statistics too are random, so that nothing cancels.
+  template <typename T>
+  static Rows<T> RandomRows(const Network& network, int64_t count) {
+    Rows<T> rows(count, network.layout().size());
+    network.Initialize<T>(random::Stream(1), rows.row(0));
+    random::Stream stream(2);
+    for (const ParameterSlice& slice : network.layout().slices()) {
+      if (slice.role == ParameterRole::kWeight || slice.role == ParameterRole::kBias) continue;
+      for (T& value : rows.row(0).subspan(slice.offset, slice.size)) {
+        value = static_cast<T>(stream.Uniform(0.5, 1.5));
+      }
+    }
+    return rows;
+  }
+
+  template <typename T>
+  void ExpectAsEager(Mode mode, int without, double tolerance) {
+    const Network network = network_case().network();
+    Rows<T> rows = RandomRows<T>(network, 2);
+    testing::EagerNetworkInput input = {.inputs = network_case().inputs(),
+                                        .rows = network_case().rows(),
+                                        .mode = mode,
+                                        .ranges = network_case().ranges(),
+                                        .cotangents = testing::Cotangents(network_case(), without),
+                                        .dropout = DropoutFactors(network_case())};
+    const testing::EagerNetworkResult expected =
+        testing::EagerNetwork(network_case().spec(), network.layout(), Doubles(rows.row(0)), input);
+
+    Workspace<T> workspace(network, 11);
+    network.Forward<T>(rows.row(0), network_case().batch(), workspace,
+                       Options<T>(network_case(), mode));
+    for (int b = 0; b < network.blocks(); ++b) {
+      EXPECT_THAT(testing::ToDoubles(workspace.output(b)),
+                  ::testing::Pointwise(::testing::DoubleNear(tolerance), expected.outputs[b]));
+    }
+    testing::WriteCotangents(input.cotangents, workspace);
+    // What a gradient row holds before does not matter, but for gaps and buffers.
+    for (const ParameterSlice& slice : network.layout().slices()) {
+      if (slice.role == ParameterRole::kBuffer) continue;
+      std::ranges::fill(rows.row(1).subspan(slice.offset, slice.size), T(7));
+    }
+    GradientSink<T> sink(rows.row(1), GradientSink<T>::Mode::kOverwrite);
+    std::vector<T> input_gradient(network.inputs() * network_case().rows(), T(7));
+    kernels::MatrixView<T> input_view;
+    if (!network_case().spec().one_hot) {
+      input_view = {input_gradient.data(), network_case().rows(), network.inputs(),
+                    network.inputs()};
+    }
+    network.Backward<T>(rows.row(0), workspace, sink, input_view);
+    EXPECT_THAT(Doubles(rows.row(1)),
+                ::testing::Pointwise(::testing::DoubleNear(tolerance), expected.gradient));
+    if (input_view.data != nullptr) {
+      EXPECT_THAT(Doubles(std::span<const T>(input_gradient)),
+                  ::testing::Pointwise(::testing::DoubleNear(tolerance), expected.input_gradient));
+    }
+    if (mode == Mode::kTrain) {
+      network.UpdateRunningStatistics<T>(workspace, rows.row(0));
+      EXPECT_THAT(Doubles(rows.row(0)),
+                  ::testing::Pointwise(::testing::DoubleNear(tolerance), expected.row));
+    }
+  }
+};
+
+TEST_P(NetworkTest, MatchesEagerLibTorchInDouble) {
+  ExpectAsEager<double>(Mode::kTrain, -1, 1e-12);
+  ExpectAsEager<double>(Mode::kEvaluate, -1, 1e-12);
+}
+
+TEST_P(NetworkTest, MatchesEagerLibTorchInFloat) {
+  ExpectAsEager<float>(Mode::kTrain, -1, 1e-4);
+  ExpectAsEager<float>(Mode::kEvaluate, -1, 1e-4);
+}
+
+TEST_P(NetworkTest, ABlockWithoutGradientGetsWhatFlowsBackFromOthers) {
+  for (int b = 0; b < static_cast<int>(network_case().spec().blocks.size()); ++b) {
+    SCOPED_TRACE(b);
+    ExpectAsEager<double>(Mode::kTrain, b, 1e-12);
+  }
 }
 
 TEST_P(NetworkTest, GradientMatchesFiniteDifferences) {
-  const Problem problem = MakeProblem(GetParam());
-  Rows<double> rows(3, problem.network.layout().size());
-  problem.network.Initialize<double>(random::Stream(2), rows.row(0));
-  const auto mode = GradientSink<double>::Mode::kOverwrite;
-  LossAndGradient<double>(problem, rows.row(0), rows.row(1), mode, 1);
-  const auto loss = [&](std::span<const double> point) {
-    return LossAndGradient<double>(problem, point, rows.row(2), mode, 1);
+  const Network network = network_case().network();
+  Rows<double> rows = RandomRows<double>(network, 2);
+  const auto cotangents = testing::Cotangents(network_case());
+  Workspace<double> workspace(network, 9);
+  const auto loss = [&](std::span<const double> row) {
+    network.Forward<double>(row, network_case().batch(), workspace,
+                            Options<double>(network_case(), Mode::kTrain));
+    double sum = 0;
+    for (int b = 0; b < network.blocks(); ++b) {
+      const std::vector<double> outputs = testing::ToDoubles(workspace.output(b));
+      sum = std::inner_product(outputs.begin(), outputs.end(), cotangents[b].begin(), sum);
+    }
+    return sum;
   };
-  EXPECT_LT(testing::GradientError(loss, rows.row(0), rows.row(1)), 1e-8);
+  loss(rows.row(0));
+  testing::WriteCotangents(cotangents, workspace);
+  GradientSink<double> sink(rows.row(1), GradientSink<double>::Mode::kOverwrite);
+  network.Backward<double>(rows.row(0), workspace, sink);
+  EXPECT_LT(testing::GradientError(loss, rows.row(0), rows.row(1)), 1e-7);
 }
 
 TEST_P(NetworkTest, SinkScalesAndAccumulates) {
-  const Problem problem = MakeProblem(GetParam());
-  Rows<double> rows(3, problem.network.layout().size());
-  problem.network.Initialize<double>(random::Stream(3), rows.row(0));
-  LossAndGradient<double>(problem, rows.row(0), rows.row(1), GradientSink<double>::Mode::kOverwrite,
-                          1);
-  LossAndGradient<double>(problem, rows.row(0), rows.row(2), GradientSink<double>::Mode::kOverwrite,
-                          0.5);
-  LossAndGradient<double>(problem, rows.row(0), rows.row(2),
-                          GradientSink<double>::Mode::kAccumulate, 2);
+  const Network network = network_case().network();
+  Rows<double> rows = RandomRows<double>(network, 3);
+  Workspace<double> workspace(network, 9);
+  const auto backward = [&](int64_t target, GradientSink<double>::Mode mode, double scale) {
+    network.Forward<double>(rows.row(0), network_case().batch(), workspace,
+                            Options<double>(network_case(), Mode::kTrain));
+    testing::WriteCotangents(testing::Cotangents(network_case()), workspace);
+    GradientSink<double> sink(rows.row(target), mode, scale);
+    network.Backward<double>(rows.row(0), workspace, sink);
+  };
+  backward(1, GradientSink<double>::Mode::kOverwrite, 1);
+  backward(2, GradientSink<double>::Mode::kOverwrite, 0.5);
+  backward(2, GradientSink<double>::Mode::kAccumulate, 2);
   for (int64_t i = 0; i < rows.size(); ++i) {
-    EXPECT_NEAR(rows.row(2)[i], 2.5 * rows.row(1)[i], 1e-14);
+    EXPECT_NEAR(rows.row(2)[i], 2.5 * rows.row(1)[i], 1e-13);
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(HiddenLayers, NetworkTest,
-                         ::testing::Values(std::vector<int64_t>{}, std::vector<int64_t>{7},
-                                           std::vector<int64_t>{16, 5},
-                                           std::vector<int64_t>{3, 9, 8}));
+TEST_P(NetworkTest, InputsAsAMatrixAreTheSameAsABatch) {
+  if (network_case().spec().one_hot) GTEST_SKIP() << "one-hot inputs come as batches";
+  const Network network = network_case().network();
+  const Rows<double> rows = RandomRows<double>(network, 1);
+  Workspace<double> first(network, 9), second(network, 9);
+  const auto options = Options<double>(network_case(), Mode::kTrain);
+  network.Forward<double>(rows.row(0), network_case().batch(), first, options);
+  const kernels::MatrixView<const double> inputs = {network_case().inputs().data(), 9,
+                                                    network.inputs(), network.inputs()};
+  network.Forward<double>(rows.row(0), inputs, second, options);
+  EXPECT_THAT(
+      testing::ToDoubles(second.output()),
+      ::testing::Pointwise(::testing::DoubleNear(1e-13), testing::ToDoubles(first.output())));
+}
+
+TEST_P(NetworkTest, AWorkspaceIsAsLargeAsItsPlan) {
+  const Network network = network_case().network();
+  EXPECT_GT(Workspace<float>::Bytes(network, 8), 0);
+  EXPECT_EQ(2 * Workspace<float>::Bytes(network, 8), Workspace<double>::Bytes(network, 8));
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, NetworkTest, ::testing::ValuesIn(testing::NetworkCases()),
+                         [](const auto& instance) { return instance.param->name(); });
 
 TEST(NetworkInitializationTest, IsUniformWithinTheBoundOfTheFanInAndLeavesGapsZero) {
   const Network network = *Network::Create(MultilayerPerceptron(100, {301}, 10));
@@ -172,10 +234,67 @@ TEST(NetworkFlopsTest, CountsTheProductsOfAStep) {
   EXPECT_EQ(network.forward_flops(10), 2 * 10 * 268800);
 }
 
-TEST(NetworkCreateTest, RefusesImpossibleExtents) {
-  EXPECT_FALSE(Network::Create({.inputs = 3, .layers = {}}).ok());
-  const auto network = Network::Create(MultilayerPerceptron(4, {0}, 2));
-  EXPECT_THAT(std::string(network.status().message()), ::testing::HasSubstr("maps 4 numbers to 0"));
+// A row of a network with one dense layer, from `initializer`.
+std::vector<double> InitialWeights(Initializer initializer, double scale) {
+  NetworkSpec spec = MultilayerPerceptron(100, {}, 50);
+  spec.initializer = initializer;
+  spec.initial_scale = scale;
+  const Network network = *Network::Create(spec);
+  Rows<double> rows(1, network.layout().size());
+  network.Initialize<double>(random::Stream(1), rows.row(0));
+  const ParameterSlice& bias = network.layout().slices()[1];
+  for (const double value : rows.row(0).subspan(bias.offset, bias.size)) EXPECT_EQ(value, 0);
+  return {rows.row(0).begin(), rows.row(0).begin() + 100 * 50};
+}
+
+double Variance(const std::vector<double>& values) {
+  double squares = 0;
+  for (const double value : values) squares += value * value;
+  return squares / static_cast<double>(values.size());
+}
+
+TEST(NetworkInitializationTest, HeAndXavierHaveTheirVariance) {
+  EXPECT_NEAR(Variance(InitialWeights(Initializer::kHeNormal, 1)), 2.0 / 100, 0.0015);
+  EXPECT_NEAR(Variance(InitialWeights(Initializer::kHeNormal, 2)), 8.0 / 100, 0.006);
+  EXPECT_NEAR(Variance(InitialWeights(Initializer::kXavierUniform, 1)), 2.0 / 150, 0.001);
+}
+
+TEST(NetworkInitializationTest, NormsBeginAsTheIdentity) {
+  const NetworkSpec spec = {.inputs = 3, .blocks = {{.layers = {Dense(2), BatchNorm()}}}};
+  const Network network = *Network::Create(spec);
+  Rows<float> rows(1, network.layout().size());
+  network.Initialize<float>(random::Stream(1), rows.row(0));
+  for (const ParameterSlice& slice : network.layout().slices()) {
+    if (slice.name.starts_with("0.")) continue;
+    const bool one = slice.name == "1.scale" || slice.name == "1.running_variance";
+    for (const float value : rows.row(0).subspan(slice.offset, slice.size)) EXPECT_EQ(value, one);
+  }
+  EXPECT_EQ(network.layout().size() - network.layout().trainable(), 32);
+}
+
+TEST(NetworkCreateTest, RefusesWhatCannotBeANetwork) {
+  const auto message = [](const NetworkSpec& spec) {
+    const auto network = Network::Create(spec);
+    EXPECT_FALSE(network.ok());
+    return std::string(network.status().message());
+  };
+  using ::testing::HasSubstr;
+  EXPECT_THAT(message({.inputs = 3, .blocks = {}}), HasSubstr("needs a block"));
+  EXPECT_THAT(message({.inputs = 3, .blocks = {{.name = "a", .layers = {}}}}),
+              HasSubstr("block \"a\" needs a layer"));
+  EXPECT_THAT(message(MultilayerPerceptron(4, {0}, 2)), HasSubstr("maps 4 numbers to 0"));
+  EXPECT_THAT(message({.inputs = 3, .blocks = {{.layers = {Dense(2), Dropout(1)}}}}),
+              HasSubstr("drops at a rate of 1; allowed: [0, 1)"));
+  const BlockSpec named = {.name = "a", .layers = {Dense(2)}};
+  const BlockSpec unnamed = {.layers = {Dense(2)}};
+  const BlockSpec lost = {.name = "b", .layers = {Dense(2)}, .input = "c"};
+  EXPECT_THAT(message({.inputs = 3, .blocks = {named, unnamed}}), HasSubstr("needs a name"));
+  EXPECT_THAT(message({.inputs = 3, .blocks = {named, named}}), HasSubstr("two blocks are called"));
+  EXPECT_THAT(message({.inputs = 3, .blocks = {named, lost}}),
+              HasSubstr("block \"b\" reads \"c\", which no block before it is called"));
+  EXPECT_THAT(
+      message({.inputs = 3, .blocks = {{.layers = {LayerNorm(), Dense(2)}}}, .one_hot = true}),
+      HasSubstr("must be dense"));
 }
 
 }  // namespace

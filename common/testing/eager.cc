@@ -3,7 +3,9 @@
 #include <torch/torch.h>
 
 #include <cmath>
+#include <map>
 #include <numbers>
+#include <string>
 
 namespace perennial::testing {
 namespace {
@@ -20,36 +22,165 @@ std::vector<double> ToVector(const torch::Tensor& tensor) {
 
 }  // namespace
 
+namespace {
+
+torch::Tensor Activate(const torch::Tensor& z, nn::Activation activation) {
+  namespace F = torch::nn::functional;
+  switch (activation) {
+    case nn::Activation::kIdentity:
+      return z;
+    case nn::Activation::kRelu:
+      return torch::relu(z);
+    case nn::Activation::kLeakyRelu:
+      return torch::leaky_relu(z);
+    case nn::Activation::kElu:
+      return torch::elu(z);
+    case nn::Activation::kTanh:
+      return torch::tanh(z);
+    case nn::Activation::kGelu:
+      return torch::gelu(z);
+    case nn::Activation::kCrelu:
+      return torch::cat({torch::relu(z), torch::relu(-z)}, 1);
+  }
+  TORCH_CHECK(false, "unknown activation");
+}
+
+// The slices of a row as leaves, by name, and back.
+class Leaves {
+ public:
+  Leaves(const nn::ParameterLayout& layout, std::span<const double> row) : layout_(layout) {
+    for (const nn::ParameterSlice& slice : layout.slices()) {
+      torch::Tensor leaf = ToTensor(row.subspan(slice.offset, slice.size), slice.shape);
+      leaves_[slice.name] = leaf.requires_grad_(slice.role != nn::ParameterRole::kBuffer);
+    }
+  }
+
+  // Undefined if there is none of that name.
+  torch::Tensor Get(const std::string& name) const {
+    const auto found = leaves_.find(name);
+    return found == leaves_.end() ? torch::Tensor() : found->second;
+  }
+
+  std::vector<double> Values() const {
+    return Collect([](const torch::Tensor& leaf) { return leaf; });
+  }
+  std::vector<double> Gradients() const {
+    return Collect([](const torch::Tensor& leaf) { return leaf.grad(); });
+  }
+
+ private:
+  template <typename What>
+  std::vector<double> Collect(What what) const {
+    std::vector<double> row(layout_.size());
+    for (const nn::ParameterSlice& slice : layout_.slices()) {
+      const torch::Tensor tensor = what(leaves_.at(slice.name));
+      if (!tensor.defined()) continue;
+      const std::vector<double> values = ToVector(tensor);
+      std::copy(values.begin(), values.end(), row.begin() + slice.offset);
+    }
+    return row;
+  }
+
+  const nn::ParameterLayout& layout_;
+  std::map<std::string, torch::Tensor> leaves_;
+};
+
+// Outputs of every block; `leaves` has the running statistics changed in training.
+std::vector<torch::Tensor> Outputs(const nn::NetworkSpec& spec, const Leaves& leaves,
+                                   const torch::Tensor& inputs, const EagerNetworkInput& options) {
+  namespace F = torch::nn::functional;
+  const bool train = options.mode == nn::Mode::kTrain;
+  std::map<std::string, size_t> index;
+  std::vector<torch::Tensor> outputs;
+  size_t layers_before = 0;
+  for (size_t b = 0; b < spec.blocks.size(); ++b) {
+    const nn::BlockSpec& block = spec.blocks[b];
+    nn::RowRange range = {0, options.rows};
+    if (!options.ranges.empty()) range = options.ranges[b];
+    torch::Tensor x = inputs;
+    if (!block.input.empty()) {
+      const size_t source = index.at(block.input);
+      x = outputs[source];
+      if (!options.ranges.empty()) {
+        range.begin -= options.ranges[source].begin;
+        range.end -= options.ranges[source].begin;
+      }
+    }
+    x = x.slice(0, range.begin, range.end);
+    for (size_t i = 0; i < block.layers.size(); ++i) {
+      const nn::LayerSpec& layer = block.layers[i];
+      const std::string prefix =
+          (block.name.empty() ? "" : block.name + ".") + std::to_string(i) + ".";
+      torch::Tensor weight = leaves.Get(prefix + "weight");
+      switch (layer.kind) {
+        case nn::LayerSpec::Kind::kDense:
+          if (spec.one_hot && block.input.empty() && i == 0) weight = weight.t();
+          x = F::linear(x, weight, leaves.Get(prefix + "bias"));
+          break;
+        case nn::LayerSpec::Kind::kLayerNorm:
+          x = F::layer_norm(x, F::LayerNormFuncOptions({x.size(1)})
+                                   .weight(leaves.Get(prefix + "scale"))
+                                   .bias(leaves.Get(prefix + "shift")));
+          break;
+        case nn::LayerSpec::Kind::kBatchNorm:
+          x = F::batch_norm(x, leaves.Get(prefix + "running_mean"),
+                            leaves.Get(prefix + "running_variance"),
+                            F::BatchNormFuncOptions()
+                                .weight(leaves.Get(prefix + "scale"))
+                                .bias(leaves.Get(prefix + "shift"))
+                                .momentum(0.1)
+                                .training(train));
+          break;
+        case nn::LayerSpec::Kind::kDropout:
+          if (train) x = x * ToTensor(options.dropout.at(layers_before + i), x.sizes());
+          break;
+      }
+      x = Activate(x, layer.activation);
+    }
+    layers_before += block.layers.size();
+    index[block.name] = b;
+    outputs.push_back(x);
+  }
+  return outputs;
+}
+
+}  // namespace
+
 EagerResult EagerCrossEntropy(const nn::NetworkSpec& spec, const nn::ParameterLayout& layout,
                               std::span<const double> row, std::span<const double> inputs,
                               std::span<const int32_t> labels, std::span<const double> weights) {
-  std::vector<torch::Tensor> parameters;
-  for (const nn::ParameterSlice& slice : layout.slices()) {
-    parameters.push_back(
-        ToTensor(row.subspan(slice.offset, slice.size), slice.shape).requires_grad_());
-  }
+  const Leaves leaves(layout, row);
   const int64_t batch = static_cast<int64_t>(labels.size());
-  torch::Tensor x = ToTensor(inputs, {batch, spec.inputs});
-  for (size_t i = 0; i < spec.layers.size(); ++i) {
-    x = torch::nn::functional::linear(x, parameters[2 * i], parameters[2 * i + 1]);
-    if (spec.layers[i].activation == nn::Activation::kRelu) x = torch::relu(x);
-  }
+  const torch::Tensor logits = Outputs(spec, leaves, ToTensor(inputs, {batch, spec.inputs}),
+                                       EagerNetworkInput{.inputs = {}, .rows = batch})
+                                   .back();
   std::vector<int64_t> targets(labels.begin(), labels.end());
   const torch::Tensor losses = torch::nn::functional::cross_entropy(
-      x, torch::tensor(targets),
+      logits, torch::tensor(targets),
       torch::nn::functional::CrossEntropyFuncOptions().reduction(torch::kNone));
   const torch::Tensor loss = (losses * ToTensor(weights, {batch})).sum();
   loss.backward();
+  return {ToVector(logits), loss.item<double>(), leaves.Gradients()};
+}
 
-  EagerResult result;
-  result.logits = ToVector(x);
-  result.loss = loss.item<double>();
-  result.gradient.resize(row.size());
-  for (size_t i = 0; i < parameters.size(); ++i) {
-    const std::vector<double> gradient = ToVector(parameters[i].grad());
-    std::copy(gradient.begin(), gradient.end(),
-              result.gradient.begin() + layout.slices()[i].offset);
+EagerNetworkResult EagerNetwork(const nn::NetworkSpec& spec, const nn::ParameterLayout& layout,
+                                std::span<const double> row, const EagerNetworkInput& input) {
+  const Leaves leaves(layout, row);
+  const torch::Tensor inputs = ToTensor(input.inputs, {input.rows, spec.inputs}).requires_grad_();
+  const std::vector<torch::Tensor> outputs = Outputs(spec, leaves, inputs, input);
+  // Attached to the graph even if there are no cotangents.
+  torch::Tensor loss = 0 * inputs.sum();
+  EagerNetworkResult result;
+  for (size_t b = 0; b < outputs.size(); ++b) {
+    result.outputs.push_back(ToVector(outputs[b]));
+    if (input.cotangents[b].empty()) continue;
+    loss = loss + (outputs[b] * ToTensor(input.cotangents[b], outputs[b].sizes())).sum();
   }
+  loss.backward();
+  result.loss = loss.item<double>();
+  result.gradient = leaves.Gradients();
+  result.input_gradient = ToVector(inputs.grad());
+  result.row = leaves.Values();
   return result;
 }
 

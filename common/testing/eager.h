@@ -20,10 +20,34 @@ struct EagerResult {
   std::vector<double> gradient;  // dLoss/drow, laid out as the row; gaps zero
 };
 
-// The network `spec` with the parameters of `row` on inputs [B, spec.inputs].
+// The network `spec` of one block of dense layers with the parameters of `row` on inputs
+// [B, spec.inputs].
 EagerResult EagerCrossEntropy(const nn::NetworkSpec& spec, const nn::ParameterLayout& layout,
                               std::span<const double> row, std::span<const double> inputs,
                               std::span<const int32_t> labels, std::span<const double> weights);
+
+// Any network, under the loss sum over blocks b of <cotangents[b], outputs of b>, so that the
+// cotangents are the gradients at the blocks.
+struct EagerNetworkInput {
+  std::vector<double> inputs;  // [rows, spec.inputs]; one-hot inputs as zeros and ones
+  int64_t rows = 0;
+  nn::Mode mode = nn::Mode::kEvaluate;
+  std::vector<nn::RowRange> ranges;             // One a block.
+  std::vector<std::vector<double>> cotangents;  // One a block; empty: zero.
+  // Of each layer of the network in order: what a dropout layer multiplies by, [rows, features];
+  // empty for other layers.
+  std::vector<std::vector<double>> dropout;
+};
+struct EagerNetworkResult {
+  std::vector<std::vector<double>> outputs;  // One a block.
+  double loss = 0;
+  std::vector<double> gradient;        // dLoss/drow, as the row; gaps and buffers zero
+  std::vector<double> input_gradient;  // [rows, spec.inputs]
+  // The row after a training step of the batch norms' running statistics (momentum 0.1).
+  std::vector<double> row;
+};
+EagerNetworkResult EagerNetwork(const nn::NetworkSpec& spec, const nn::ParameterLayout& layout,
+                                std::span<const double> row, const EagerNetworkInput& input);
 
 // The parameters after torch::optim::SGD has taken one step for each gradient [steps][D].
 std::vector<double> EagerSgd(std::span<const double> start,

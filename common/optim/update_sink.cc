@@ -1,0 +1,67 @@
+#include "common/optim/update_sink.h"
+
+#include <algorithm>
+
+#include "common/kernels/elementwise.h"
+#include "common/kernels/gemm.h"
+#include "common/kernels/norm.h"
+
+namespace perennial::optim {
+
+using kernels::MatrixView;
+using kernels::Transpose;
+
+template <typename T>
+nn::Row<T> UpdateSink<T>::Scratch(int64_t size) {
+  if (std::ssize(scratch_) < size) scratch_.resize(size);
+  return nn::Row<T>(scratch_).first(size);
+}
+
+template <typename T>
+void UpdateSink<T>::UpdateBias(int64_t offset, MatrixView<const T> d) {
+  if (offset < 0) return;
+  const nn::Row<T> gradient = Scratch(d.columns);
+  kernels::ColumnSums<T>(d, 1, false, gradient.data());
+  optimizer_.Update(offset, gradient, row_.subspan(offset, d.columns));
+}
+
+template <typename T>
+void UpdateSink<T>::Dense(const nn::DenseSlot& slot, MatrixView<const T> x, MatrixView<const T> d) {
+  const int64_t size = slot.outputs * slot.inputs;
+  const nn::Row<T> weights = row_.subspan(slot.weight_offset, size);
+  const bool into_velocity = optimizer_.velocity_takes_products();
+  const nn::Row<T> gradient =
+      into_velocity ? optimizer_.velocity(slot.weight_offset, size) : Scratch(size);
+  kernels::Gemm<T>(Transpose::kYes, Transpose::kNo, 1, d, x,
+                   into_velocity ? optimizer_.momentum() : T(0),
+                   {gradient.data(), slot.outputs, slot.inputs, slot.inputs});
+  if (into_velocity) {
+    optimizer_.ApplyVelocity(slot.weight_offset, weights);
+  } else {
+    optimizer_.Update(slot.weight_offset, gradient, weights);
+  }
+  UpdateBias(slot.bias_offset, d);
+}
+
+template <typename T>
+void UpdateSink<T>::OneHot(const nn::DenseSlot& slot, nn::ActiveView x, MatrixView<const T> d) {
+  const int64_t size = slot.outputs * slot.inputs;
+  const nn::Row<T> gradient = Scratch(size);
+  std::ranges::fill(gradient, T(0));
+  nn::AddRowsAtActive<T>(x, d, 1, {gradient.data(), slot.inputs, slot.outputs, slot.outputs});
+  optimizer_.Update(slot.weight_offset, gradient, row_.subspan(slot.weight_offset, size));
+  UpdateBias(slot.bias_offset, d);
+}
+
+template <typename T>
+void UpdateSink<T>::Norm(const nn::NormSlot& slot, MatrixView<const T> n, MatrixView<const T> d) {
+  const nn::Row<T> gradient = Scratch(slot.features);
+  kernels::ColumnProductSums<T>(n, d, 1, false, gradient.data());
+  optimizer_.Update(slot.scale_offset, gradient, row_.subspan(slot.scale_offset, slot.features));
+  UpdateBias(slot.shift_offset, d);
+}
+
+template class UpdateSink<float>;
+template class UpdateSink<double>;
+
+}  // namespace perennial::optim
