@@ -20,6 +20,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "common/base/available_memory.h"
 #include "common/base/file_io.h"
 #include "common/base/json_text.h"
 #include "common/base/nearest_name.h"
@@ -169,6 +170,9 @@ std::string PlanText(const Units& units, const std::vector<uint64_t>& seeds, int
                           absl::StrFormat("%.4f", total.flops.replay_flops / 1e12),
                           absl::StrFormat("%.4f", total.flops.evaluation_flops / 1e12)});
   }
+  std::vector<Unit*> pointers;
+  for (const auto& unit : units) pointers.push_back(unit.get());
+  const double memory = population::PlannedMemoryBytes(pointers, threads);
   const double peak = kernels::MeasureGemmPeak();
   const double floor = std::max(all / threads, longest) / peak;
   return absl::StrCat(
@@ -176,8 +180,9 @@ std::string PlanText(const Units& units, const std::vector<uint64_t>& seeds, int
       threads, threads == 1 ? " thread" : " threads", ".\n",
       absl::StrFormat(
           "%.3f TFLOP; at the measured %.1f GFLOP/s a thread at least %s, about %s as a "
-          "rule.\n",
-          all / 1e12, peak / 1e9, DurationText(floor), DurationText(floor / kUsualFloorShare)));
+          "rule.\nUnits at work take at most %.3g GB of memory; %.3g GB are free.\n",
+          all / 1e12, peak / 1e9, DurationText(floor), DurationText(floor / kUsualFloorShare),
+          memory / 1e9, static_cast<double>(base::AvailableMemoryBytes()) / 1e9));
 }
 
 // ---- A run ----
@@ -463,6 +468,7 @@ absl::Status ExperimentRun::LoadCheckpoints() {
       }
       PERENNIAL_RETURN_IF_ERROR(base::WithContext(live.unit->Load(checkpoint->bytes), id));
       live.saved_steps = live.unit->steps_done();
+      if (live.unit->finished()) live.unit->Release();
     }
     steps[id] = live.unit->steps_done();
   }

@@ -8,14 +8,29 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "common/base/cpu_clock.h"
 #include "common/base/logging.h"
+#include "common/base/status_macros.h"
 
 namespace perennial::population {
 namespace {
 
 double WallSeconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+absl::Status CheckMemory(std::span<Unit* const> units, const ScheduleOptions& options) {
+  const double needed = PlannedMemoryBytes(units, options.threads);
+  if (needed <= static_cast<double>(options.memory_bytes)) return absl::OkStatus();
+  const Unit* const largest = *std::ranges::max_element(units, {}, [](const Unit* unit) {
+    return unit->finished() ? -1 : unit->plan().memory_bytes;
+  });
+  return absl::ResourceExhaustedError(absl::StrFormat(
+      "%d units at a time need %.3g GB (%s alone %.3g GB) and %.3g GB are free; use fewer threads, "
+      "or make the network, the batches or the data smaller",
+      std::min<int64_t>(options.threads, std::ssize(units)), needed / 1e9, largest->key().Id(),
+      largest->plan().memory_bytes / 1e9, static_cast<double>(options.memory_bytes) / 1e9));
 }
 
 class Run {
@@ -75,6 +90,7 @@ class Run {
       const double factor = std::clamp(options_.chunk_seconds / elapsed, 0.25, 4.0);
       steps = std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(steps) * factor));
     }
+    if (unit.finished()) unit.Release();
   }
 
   const std::span<Unit* const> units_;
@@ -88,8 +104,19 @@ class Run {
 
 }  // namespace
 
+double PlannedMemoryBytes(std::span<Unit* const> units, int threads) {
+  std::vector<double> bytes;
+  for (const Unit* unit : units) {
+    if (!unit->finished()) bytes.push_back(unit->plan().memory_bytes);
+  }
+  std::ranges::sort(bytes, std::greater<>());
+  const size_t together = std::min(bytes.size(), static_cast<size_t>(threads));
+  return std::accumulate(bytes.begin(), bytes.begin() + static_cast<int64_t>(together), 0.0);
+}
+
 absl::Status RunUnits(std::span<Unit* const> units, const ScheduleOptions& options) {
   CHECK_GE(options.threads, 1);
+  PERENNIAL_RETURN_IF_ERROR(CheckMemory(units, options));
   return Run(units, options).Execute();
 }
 

@@ -2,7 +2,9 @@
 //
 // Units do not share state, so any number of threads gives the same bits. The most expensive units
 // start first, so that threads end at about the same time. A unit runs in short chunks of steps;
-// between two chunks the scheduler reports, and stops if it was asked to.
+// between two chunks the scheduler reports, and stops if it was asked to. A unit takes its memory
+// when it starts and gives it back when it has ended, so at most one unit a thread holds some; the
+// scheduler adds up what those will need and refuses to start what does not fit.
 //
 //   std::atomic<bool> stop = false;
 //   PERENNIAL_RETURN_IF_ERROR(population::RunUnits(units, {.threads = 2, .stop = &stop}));
@@ -15,6 +17,7 @@
 #include <span>
 
 #include "absl/status/status.h"
+#include "common/base/available_memory.h"
 #include "common/population/unit.h"
 
 namespace perennial::population {
@@ -23,6 +26,8 @@ struct ScheduleOptions {
   int threads = 1;
   // A chunk ends after about this long: the delay of a stop, and the interval of reports.
   double chunk_seconds = 0.1;
+  // What the units at work may take together; by default what the machine has left.
+  int64_t memory_bytes = base::AvailableMemoryBytes();
   // Becomes true to end after the chunks under way.
   const std::atomic<bool>* stop = nullptr;
   // After each chunk, from the thread that ran it: the unit (index in `units`) and the CPU seconds
@@ -31,9 +36,13 @@ struct ScheduleOptions {
   std::function<absl::Status(int64_t unit, double cpu_seconds)> after_chunk;
 };
 
-// Runs all units that are not finished to their end. Returns the first error of a unit or of
-// after_chunk, with the unit's id before it, or Cancelled if `stop` became true first; the other
-// threads end after their chunk.
+// The plans of as many of the units that have not ended as run at a time, the largest ones.
+double PlannedMemoryBytes(std::span<Unit* const> units, int threads);
+
+// Runs all units that are not finished to their end, and releases each then. Returns
+// ResourceExhausted before anything is allocated if the units need more than options.memory_bytes;
+// the first error of a unit or of after_chunk, with the unit's id before it; or Cancelled if `stop`
+// became true first; the other threads end after their chunk.
 absl::Status RunUnits(std::span<Unit* const> units, const ScheduleOptions& options);
 
 }  // namespace perennial::population

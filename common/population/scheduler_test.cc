@@ -15,9 +15,10 @@ namespace {
 // Counts its own steps; fails at a given one.
 class CountingUnit final : public Unit {
  public:
-  CountingUnit(std::string replicate, int64_t steps, int64_t fails_at = -1)
+  CountingUnit(std::string replicate, int64_t steps, int64_t fails_at = -1, double memory_bytes = 0)
       : key_{"counting", "test", "seed", std::move(replicate)}, fails_at_(fails_at) {
     plan_.steps = steps;
+    plan_.memory_bytes = memory_bytes;
     plan_.training_flops = static_cast<double>(steps);
   }
 
@@ -41,8 +42,13 @@ class CountingUnit final : public Unit {
   absl::StatusOr<std::string> Save() const override { return std::to_string(done_); }
   absl::Status Load(absl::string_view) override { return absl::UnimplementedError("unused"); }
   UnitResults Results() const override { return {}; }
+  void Release() override {
+    EXPECT_TRUE(finished());
+    ++released_;
+  }
 
   int started_order() const { return started_order_; }
+  int released() const { return released_; }
   static std::atomic<int>& Started() {
     static std::atomic<int> started = 0;
     return started;
@@ -54,6 +60,7 @@ class CountingUnit final : public Unit {
   int64_t done_ = 0;
   int64_t fails_at_;
   int started_order_ = 0;
+  int released_ = 0;
   std::atomic<bool> busy_ = false;
 };
 
@@ -63,6 +70,41 @@ std::vector<Unit*> Pointers(const Units& units) {
   std::vector<Unit*> pointers;
   for (const auto& unit : units) pointers.push_back(unit.get());
   return pointers;
+}
+
+TEST(SchedulerTest, ReleasesAUnitOnceWhenItHasEnded) {
+  Units units;
+  units.push_back(std::make_unique<CountingUnit>("0", 5));
+  units.push_back(std::make_unique<CountingUnit>("1", 5, /*fails_at=*/3));
+  EXPECT_FALSE(RunUnits(Pointers(units), {}).ok());
+  EXPECT_EQ(units[0]->released(), 1);
+  EXPECT_EQ(units[1]->released(), 0);
+}
+
+TEST(SchedulerTest, PlansTheMemoryOfTheLargestUnitsThatRunTogether) {
+  Units units;
+  for (const double bytes : {3e9, 5e9, 1e9, 4e9}) {
+    units.push_back(
+        std::make_unique<CountingUnit>(std::to_string(units.size()), 5, /*fails_at=*/-1, bytes));
+  }
+  EXPECT_EQ(PlannedMemoryBytes(Pointers(units), 1), 5e9);
+  EXPECT_EQ(PlannedMemoryBytes(Pointers(units), 2), 9e9);
+  EXPECT_EQ(PlannedMemoryBytes(Pointers(units), 8), 13e9);
+  ASSERT_TRUE(units[1]->Advance(5).ok());
+  EXPECT_EQ(PlannedMemoryBytes(Pointers(units), 2), 7e9);
+}
+
+TEST(SchedulerTest, RefusesWhatDoesNotFitBeforeAnythingRuns) {
+  Units units;
+  units.push_back(std::make_unique<CountingUnit>("0", 5, /*fails_at=*/-1, 3e9));
+  units.push_back(std::make_unique<CountingUnit>("1", 5, /*fails_at=*/-1, 2e9));
+  const absl::Status status = RunUnits(Pointers(units), {.threads = 2, .memory_bytes = 4000000000});
+  EXPECT_TRUE(absl::IsResourceExhausted(status));
+  EXPECT_EQ(status.message(),
+            "2 units at a time need 5 GB (counting.test.seed.0 alone 3 GB) and 4 GB are free; use "
+            "fewer threads, or make the network, the batches or the data smaller");
+  EXPECT_EQ(units[0]->steps_done() + units[1]->steps_done(), 0);
+  EXPECT_TRUE(RunUnits(Pointers(units), {.threads = 1, .memory_bytes = 4000000000}).ok());
 }
 
 TEST(SchedulerTest, RunsEveryUnitToItsEndOnAnyNumberOfThreads) {

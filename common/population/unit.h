@@ -3,9 +3,9 @@
 // One network, the two or three rows of a method that are coupled, a cell of a sweep, a
 // realisation: each is a unit. A unit is a pure function of its configuration and identity. It says
 // beforehand what it will cost, runs in steps, saves and loads its state between any two steps, and
-// yields results. It uses one thread at a time and keys its random streams by identity, never by
-// position in a list, so that results are the same bits however units are grouped, ordered or
-// interrupted.
+// yields results. It takes its memory at the first step. It uses one thread at a time and keys its
+// random streams by identity, never by position in a list, so that results are the same bits
+// however units are grouped, ordered or interrupted.
 //
 //   while (unit.steps_done() < unit.plan().steps) PERENNIAL_RETURN_IF_ERROR(unit.Advance(100));
 //   for (const Measurement& m : unit.Results().measurements) ...
@@ -40,6 +40,8 @@ struct UnitPlan {
   double training_flops = 0;    // On data of the current task or epoch.
   double replay_flops = 0;      // On stored examples.
   double evaluation_flops = 0;  // Forward passes that measure.
+  // At most taken between the first step and Release; what units share may be counted in each.
+  double memory_bytes = 0;
   double total_flops() const { return training_flops + replay_flops + evaluation_flops; }
 };
 
@@ -100,6 +102,10 @@ class Unit {
 
   // After the last step.
   virtual UnitResults Results() const = 0;
+
+  // The unit has ended and its state was saved, or is not wanted: gives back its memory. Only
+  // Results, key, plan and progress are asked for afterwards.
+  virtual void Release() {}
 
   bool finished() const { return steps_done() >= plan().steps; }
 };

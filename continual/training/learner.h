@@ -23,7 +23,7 @@
 #include "absl/status/status.h"
 #include "common/data/labeled_images.h"
 #include "common/nn/rows.h"
-#include "common/optim/sgd.h"
+#include "common/optim/optimizer.h"
 #include "common/random/stream.h"
 #include "common/record/safetensors.h"
 #include "continual/streams/stream.h"
@@ -66,7 +66,7 @@ struct Phase {
   int row = 0;                     // The row that is trained.
   std::vector<WeightedRow> start;  // The row starts as this sum; empty: as it is.
   std::vector<LossTerm> terms;
-  optim::SgdConfig optimizer;  // Its momentum starts at zero.
+  optim::OptimizerConfig optimizer;  // Begins anew: no momentum, step 0.
   // Passes over the longest of the terms drawn by epochs; shorter ones begin again. 0 only starts.
   int epochs = 1;
 };
@@ -106,7 +106,9 @@ class Learner {
   // A function of the task and of what the learner keeps.
   virtual std::vector<Phase> Phases(const TaskContext& task) = 0;
 
-  // A hook between gradient and step of the row being trained; may change the gradient.
+  // A hook between gradient and step of the row being trained, for learners that say so; may change
+  // the gradient.
+  virtual bool adjusts_gradients() const { return false; }
   virtual void AdjustGradient(const Phase& /*phase*/, nn::ConstRow<float> /*parameters*/,
                               nn::Row<float> /*gradient*/) {}
 

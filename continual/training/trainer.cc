@@ -26,25 +26,14 @@ constexpr int64_t kTestBatch = 250;
 // An accuracy that has not been measured, in a saved state.
 constexpr double kUntested = -1;
 
-using Sink = nn::GradientSink<float>;
-
-int64_t BatchesPerEpoch(const LossTerm& term) {
-  return (term.images->size() + term.batch_size - 1) / term.batch_size;
-}
+using Mode = nn::GradientSink<float>::Mode;
 
 }  // namespace
 
 PhaseTrainer::PhaseTrainer(const nn::Network& network, const Phase& phase,
                            const random::Stream& random, nn::Rows<float>& rows)
-    : network_(network),
-      phase_(phase),
-      rows_(rows),
-      sgd_(phase.optimizer, rows.size()),
-      gradient_(1, rows.size()),
-      point_(1, rows.size()) {
+    : network_(network), phase_(phase), rows_(rows), dropout_(random.Split("dropout")) {
   CHECK(phase.row >= 0 && phase.row < rows.count()) << "row of phase " << phase.name;
-  int64_t plain_rows = 0;
-  int64_t line_rows = 0;
   for (size_t i = 0; i < phase.terms.size(); ++i) {
     const LossTerm& term = phase.terms[i];
     CHECK(term.images != nullptr && term.images->size() > 0 && term.batch_size > 0)
@@ -52,44 +41,63 @@ PhaseTrainer::PhaseTrainer(const nn::Network& network, const Phase& phase,
     CHECK(!term.line.has_value() || (term.line->points >= 1 && term.line->row != phase.row &&
                                      term.line->row >= 0 && term.line->row < rows.count()))
         << "line of term " << i << " of phase " << phase.name;
-    samplers_.push_back({.random = random.Split(i), .batches_per_epoch = BatchesPerEpoch(term)});
+    const random::Stream draws = random.Split(i);
+    samplers_.push_back({draws, {draws, term.images->size(), term.batch_size}, {}});
     if (term.draw == Draw::kEpochs) {
-      steps_ = std::max(steps_, phase.epochs * samplers_.back().batches_per_epoch);
+      steps_ = std::max(steps_, phase.epochs * samplers_.back().epochs.batches_per_epoch());
     }
     const int64_t rows_of_batch = std::min(term.batch_size, term.images->size());
     if (term.line.has_value()) {
-      line_rows = std::max(line_rows, rows_of_batch);
+      line_rows_ = std::max(line_rows_, rows_of_batch);
     } else {
-      plain_rows += rows_of_batch;  // All terms at the row itself share a pass.
+      plain_rows_ += rows_of_batch;  // All terms at the row itself share a pass.
     }
   }
-  if (steps_ > 0) workspace_.emplace(network, std::max(plain_rows, line_rows));
+}
+
+int64_t PhaseTrainer::MemoryBytes() const {
+  if (steps_ == 0) return 0;
+  const int64_t row = network_.layout().trainable() * static_cast<int64_t>(sizeof(float));
+  int64_t bytes = row * (1 + optim::Optimizer<float>::StateRows(phase_.optimizer));
+  if (plain_rows_ > 0) bytes += nn::Workspace<float>::Bytes(network_, plain_rows_);
+  if (line_rows_ > 0) bytes += nn::AffinePass<float>::Bytes(network_, line_rows_, 2);
+  return bytes;
+}
+
+const optim::Optimizer<float>& PhaseTrainer::optimizer() const {
+  if (!optimizer_.has_value()) {
+    optimizer_.emplace(phase_.optimizer, network_.layout().trainable());
+  }
+  return *optimizer_;
+}
+
+optim::Optimizer<float>& PhaseTrainer::optimizer() {
+  std::as_const(*this).optimizer();
+  return *optimizer_;
+}
+
+nn::Row<float> PhaseTrainer::MutableGradient() {
+  if (!gradient_.has_value()) gradient_.emplace(1, rows_.size());
+  return gradient_->row(0);
+}
+
+nn::ForwardOptions PhaseTrainer::Options(int64_t step) const {
+  return {.mode = nn::Mode::kTrain, .dropout = dropout_.Split(step)};
 }
 
 int64_t PhaseTrainer::BatchSize(size_t index, int64_t step) const {
   const LossTerm& term = phase_.terms[index];
-  if (term.draw == Draw::kRandom) return std::min(term.batch_size, term.images->size());
-  const int64_t begin = step % samplers_[index].batches_per_epoch * term.batch_size;
-  return std::min<int64_t>(term.batch_size, term.images->size() - begin);
+  return term.draw == Draw::kRandom ? std::min(term.batch_size, term.images->size())
+                                    : samplers_[index].epochs.BatchSize(step);
 }
 
 std::span<const int32_t> PhaseTrainer::Indices(size_t index, int64_t step) {
   const LossTerm& term = phase_.terms[index];
   Sampler& sampler = samplers_[index];
-  if (term.draw == Draw::kRandom) {
-    sampler.order = sampler.random.Split(step).Sample(term.images->size(),
-                                                      static_cast<int32_t>(BatchSize(index, step)));
-    return sampler.order;
-  }
-  const int64_t epoch = step / sampler.batches_per_epoch;
-  if (epoch != sampler.epoch) {
-    sampler.order.resize(term.images->size());
-    std::iota(sampler.order.begin(), sampler.order.end(), 0);
-    sampler.random.Split(epoch).Shuffle(std::span<int32_t>(sampler.order));
-    sampler.epoch = epoch;
-  }
-  const int64_t begin = step % sampler.batches_per_epoch * term.batch_size;
-  return std::span<const int32_t>(sampler.order).subspan(begin, BatchSize(index, step));
+  if (term.draw == Draw::kEpochs) return sampler.epochs.Batch(step);
+  sampler.drawn = sampler.random.Split(step).Sample(term.images->size(),
+                                                    static_cast<int32_t>(BatchSize(index, step)));
+  return sampler.drawn;
 }
 
 PhaseTrainer::Work PhaseTrainer::WorkOf(int64_t step) const {
@@ -106,66 +114,91 @@ PhaseTrainer::Work PhaseTrainer::WorkOf(int64_t step) const {
   return work;
 }
 
-double PhaseTrainer::Evaluate(std::span<const data::BatchPart> parts,
-                              std::span<const double> weights, nn::ConstRow<float> row,
-                              nn::WeightGradientSink<float>& sink) {
-  labels_.clear();
-  weights_.clear();
-  for (size_t i = 0; i < parts.size(); ++i) {
-    for (const int32_t index : parts[i].indices) labels_.push_back(parts[i].images->labels[index]);
-    weights_.resize(labels_.size(),
-                    static_cast<float>(weights[i] / static_cast<double>(parts[i].indices.size())));
-  }
-  network_.Forward<float>(row, data::Batch(parts), *workspace_);
-  const double loss = nn::SoftmaxCrossEntropy<float>(workspace_->output(), labels_, weights_,
-                                                     workspace_->output_gradient());
-  network_.Backward<float>(row, *workspace_, sink);
-  return loss;
+void PhaseTrainer::SetTargets(const LossTerm& term, std::span<const int32_t> indices,
+                              double weight) {
+  for (const int32_t index : indices) labels_.push_back(term.images->labels[index]);
+  weights_.resize(labels_.size(), static_cast<float>(weight / static_cast<double>(indices.size())));
 }
 
-double PhaseTrainer::LossAndGradient(int64_t step) {
-  const nn::ConstRow<float> row = rows_.row(phase_.row);
-  Sink::Mode mode = Sink::Mode::kOverwrite;
-  double loss = 0;
+double PhaseTrainer::Loss(nn::Workspace<float>& workspace) {
+  return nn::SoftmaxCrossEntropy<float>(workspace.output(), labels_, weights_,
+                                        workspace.output_gradient());
+}
 
+double PhaseTrainer::ForwardPlainTerms(int64_t step) {
+  if (plain_rows_ == 0) return 0;
+  if (!workspace_.has_value()) workspace_.emplace(network_, plain_rows_);
   std::vector<data::BatchPart> parts;
-  std::vector<double> weights;
+  labels_.clear();
+  weights_.clear();
   for (size_t i = 0; i < phase_.terms.size(); ++i) {
     const LossTerm& term = phase_.terms[i];
     if (term.line.has_value()) continue;
     parts.push_back({term.images.get(), Indices(i, step)});
-    weights.push_back(term.weight);
+    SetTargets(term, parts.back().indices, term.weight);
   }
-  if (!parts.empty()) {
-    Sink sink(gradient_.row(0), mode);
-    loss += Evaluate(parts, weights, row, sink);
-    mode = Sink::Mode::kAccumulate;
-  }
+  network_.Forward<float>(rows_.row(phase_.row), data::Batch(parts), *workspace_, Options(step));
+  return Loss(*workspace_);
+}
 
+double PhaseTrainer::LineLossAndGradient(size_t index, int64_t step, Mode mode) {
+  const LossTerm& term = phase_.terms[index];
+  const data::BatchPart part = {term.images.get(), Indices(index, step)};
+  labels_.clear();
+  weights_.clear();
+  SetTargets(term, part.indices, term.weight / (term.line->points + 1));
+  if (!line_.has_value()) line_.emplace(network_, line_rows_, 2);
+  const nn::ConstRow<float> basis[] = {rows_.row(term.line->row), rows_.row(phase_.row)};
+  const nn::Row<float> gradients[] = {{}, MutableGradient()};
+  line_->Begin(basis, data::Batch({&part, 1}), Options(step));
+  line_->BeginGradients(gradients, mode);
+  double loss = 0;
+  // The point at alpha = 0 does not depend on the row: it adds a constant to the loss, which is
+  // left out here, and nothing to the gradient.
+  for (int k = 1; k <= term.line->points; ++k) {
+    const float alpha = static_cast<float>(k) / static_cast<float>(term.line->points);
+    const float point[] = {1 - alpha, alpha};
+    line_->Forward(point);
+    loss += Loss(line_->workspace());
+    line_->Backward(point);
+  }
+  line_->EndGradients();
+  return loss;
+}
+
+double PhaseTrainer::LossAndGradient(int64_t step) {
+  Mode mode = Mode::kOverwrite;
+  double loss = ForwardPlainTerms(step);
+  if (plain_rows_ > 0) {
+    nn::GradientSink<float> sink(MutableGradient(), mode);
+    network_.Backward<float>(rows_.row(phase_.row), *workspace_, sink);
+    mode = Mode::kAccumulate;
+  }
   for (size_t i = 0; i < phase_.terms.size(); ++i) {
-    const LossTerm& term = phase_.terms[i];
-    if (!term.line.has_value()) continue;
-    const data::BatchPart part = {term.images.get(), Indices(i, step)};
-    const double weight = term.weight / (term.line->points + 1);
-    // The point at alpha = 0 does not depend on the row: it adds a constant to the loss, which is
-    // left out here, and nothing to the gradient.
-    for (int k = 1; k <= term.line->points; ++k) {
-      const float alpha = static_cast<float>(k) / static_cast<float>(term.line->points);
-      kernels::LinePoint<float>(alpha, rows_.row(term.line->row), row, point_.row(0));
-      Sink sink(gradient_.row(0), mode, alpha);
-      loss += Evaluate({&part, 1}, {&weight, 1}, point_.row(0), sink);
-      mode = Sink::Mode::kAccumulate;
-    }
+    if (!phase_.terms[i].line.has_value()) continue;
+    loss += LineLossAndGradient(i, step, mode);
+    mode = Mode::kAccumulate;
   }
   return loss;
 }
 
 double PhaseTrainer::Step(int64_t step, Learner* learner) {
+  const nn::Row<float> row = rows_.row(phase_.row);
+  const bool adjusts = learner != nullptr && learner->adjusts_gradients();
+  if (line_rows_ == 0 && !adjusts && phase_.optimizer.clip_norm == 0) {
+    // Nobody asks for the gradient: it becomes the update layer by layer.
+    const double loss = ForwardPlainTerms(step);
+    if (!std::isfinite(loss)) return loss;
+    if (!update_.has_value()) update_.emplace(optimizer(), row);
+    update_->BeginStep();
+    network_.Backward<float>(row, *workspace_, *update_);
+    return loss;
+  }
   const double loss = LossAndGradient(step);
   if (!std::isfinite(loss)) return loss;
-  const nn::Row<float> row = rows_.row(phase_.row);
-  if (learner != nullptr) learner->AdjustGradient(phase_, row, gradient_.row(0));
-  sgd_.Step(gradient_.row(0), row);
+  if (adjusts) learner->AdjustGradient(phase_, row, MutableGradient());
+  const int64_t trained = network_.layout().trainable();
+  optimizer().Step(MutableGradient().first(trained), row.first(trained));
   return loss;
 }
 
@@ -201,10 +234,14 @@ TaskUnit::TaskUnit(TaskUnitOptions options)
     : options_(std::move(options)),
       random_(options_.seed),
       learner_(options_.learner()),
-      rows_(learner_->rows(), options_.network.layout().size()),
       accuracy_(options_.stream->tasks()) {
-  options_.network.Initialize<float>(random_.Split("init"), rows_.row(0));
   MakePlan();
+}
+
+nn::Rows<float> TaskUnit::InitialRows() const {
+  nn::Rows<float> rows(learner_->rows(), options_.network.layout().size());
+  options_.network.Initialize<float>(random_.Split("init"), rows.row(0));
+  return rows;
 }
 
 TaskContext TaskUnit::Context(const TaskStream& stream, int task) const {
@@ -221,6 +258,8 @@ void TaskUnit::MakePlan() {
   const std::unique_ptr<Learner> learner = options_.learner();
   const nn::Network& network = options_.network;
   nn::Rows<float> no_rows(learner->rows(), 0);
+  int64_t phase_bytes = 0;  // Of the largest phase, its images included.
+  int64_t test_bytes = 0;
   for (int task = 0; task < sizes->tasks(); ++task) {
     const TaskContext context = Context(*sizes, task);
     TaskPlan& task_plan = task_plans_.emplace_back();
@@ -233,6 +272,11 @@ void TaskUnit::MakePlan() {
         plan_.replay_flops += static_cast<double>(network.training_flops(work.replayed));
         planned_passes_ += work.passes;
       }
+      int64_t bytes = trainer.MemoryBytes();
+      for (const LossTerm& term : phase.terms) {
+        bytes += int64_t{term.images->size()} * network.inputs();
+      }
+      phase_bytes = std::max(phase_bytes, bytes);
     }
     learner->AfterTask(context);
     if (learner->PredictingRow(task, sizes->tasks()).has_value()) {
@@ -240,9 +284,14 @@ void TaskUnit::MakePlan() {
       for (int i = 0; i <= task; ++i) {
         plan_.evaluation_flops += static_cast<double>(network.forward_flops(sizes->test_size(i)));
       }
+      test_bytes += int64_t{sizes->test_size(task)} * network.inputs();
     }
     plan_.steps += task_plan.steps();
   }
+  plan_.memory_bytes = static_cast<double>(learner->rows()) *
+                           static_cast<double>(network.layout().size()) * sizeof(float) +
+                       static_cast<double>(phase_bytes) + static_cast<double>(test_bytes) +
+                       static_cast<double>(nn::Workspace<float>::Bytes(network, kTestBatch));
 }
 
 TaskUnit::Position TaskUnit::PositionAfter(int64_t steps) const {
@@ -277,6 +326,7 @@ double TaskUnit::progress() const {
 }
 
 absl::Status TaskUnit::Advance(int64_t steps) {
+  if (!rows_.has_value() && !finished()) rows_.emplace(InitialRows());
   for (int64_t i = 0; i < steps && !finished(); ++i) {
     // Tasks without phases and tests take no steps.
     while (now_.stage == Stage::kStartTask) StartTask();
@@ -296,8 +346,8 @@ void TaskUnit::StartTask() {
 
 void TaskUnit::EnterPhase() {
   for (; now_.phase < phases_.size(); ++now_.phase) {
-    ApplyStart(phases_[now_.phase], rows_);
-    trainer_.emplace(options_.network, phases_[now_.phase], PhaseRandom(), rows_);
+    ApplyStart(phases_[now_.phase], *rows_);
+    trainer_.emplace(options_.network, phases_[now_.phase], PhaseRandom(), *rows_);
     now_.step = 0;
     loss_sum_ = 0;
     if (trainer_->steps() > 0) return;
@@ -354,7 +404,7 @@ absl::Status TaskUnit::TestingStep() {
   std::shared_ptr<const data::LabeledImages>& images = tests_[now_.tested];
   if (images == nullptr) images = options_.stream->Test(now_.tested);
   const nn::Evaluation result =
-      nn::Evaluate(options_.network, rows_.row(row), *images, *test_workspace_);
+      nn::Evaluate(options_.network, rows_->row(row), *images, *test_workspace_);
   if (!std::isfinite(result.loss)) {
     return absl::FailedPreconditionError(
         absl::StrCat("the test loss on task ", now_.tested + 1, " is ", result.loss,
@@ -373,7 +423,15 @@ absl::Status TaskUnit::TestingStep() {
 
 std::vector<population::Event> TaskUnit::TakeEvents() { return std::exchange(events_, {}); }
 
+void TaskUnit::Release() {
+  rows_.reset();
+  trainer_.reset();
+}
+
 absl::StatusOr<std::string> TaskUnit::Save() const {
+  CHECK(rows_.has_value() || steps_done_ == 0) << "the state of a released unit";
+  const nn::Rows<float> initial = rows_.has_value() ? nn::Rows<float>(0, 0) : InitialRows();
+  const nn::Rows<float>& all_rows = rows_.has_value() ? *rows_ : initial;
   record::SafetensorsWriter writer;
   const int64_t steps[] = {steps_done_};
   const double sums[] = {flops_done_, loss_sum_};
@@ -385,10 +443,12 @@ absl::StatusOr<std::string> TaskUnit::Save() const {
   PERENNIAL_RETURN_IF_ERROR(writer.Add<int64_t>("steps", {1}, steps));
   PERENNIAL_RETURN_IF_ERROR(writer.Add<double>("sums", {std::size(sums)}, sums));
   PERENNIAL_RETURN_IF_ERROR(writer.Add<double>("accuracy", {tasks, tasks}, accuracy));
-  PERENNIAL_RETURN_IF_ERROR(writer.Add<float>("rows", {rows_.count(), rows_.size()}, rows_.all()));
+  PERENNIAL_RETURN_IF_ERROR(
+      writer.Add<float>("rows", {all_rows.count(), all_rows.size()}, all_rows.all()));
   if (trainer_.has_value()) {
+    const nn::Rows<float>& optimizer = std::as_const(*trainer_).optimizer().state();
     PERENNIAL_RETURN_IF_ERROR(
-        writer.Add<float>("velocity", {rows_.size()}, std::as_const(*trainer_).velocity()));
+        writer.Add<float>("optimizer", {optimizer.count(), optimizer.size()}, optimizer.all()));
   }
   PERENNIAL_RETURN_IF_ERROR(learner_->Save(writer));
   writer.SetMetadata("unit", options_.key.Id());
@@ -414,7 +474,8 @@ absl::Status TaskUnit::Load(absl::string_view state) {
   const int tasks = accuracy_.tasks();
   if (steps.size() != 1 || steps[0] < 0 || steps[0] > plan_.steps || sums.size() != 2 ||
       !(sums[0] >= 0 && sums[0] <= plan_.total_flops()) || !std::isfinite(sums[1]) ||
-      std::ssize(accuracy) != int64_t{tasks} * tasks || rows.size() != rows_.all().size()) {
+      std::ssize(accuracy) != int64_t{tasks} * tasks ||
+      std::ssize(rows) != learner_->rows() * options_.network.layout().size()) {
     return other;
   }
   const Position position = PositionAfter(steps[0]);
@@ -431,30 +492,39 @@ absl::Status TaskUnit::Load(absl::string_view state) {
   std::unique_ptr<Learner> learner = options_.learner();
   const int learned = position.task + (position.stage == Stage::kTesting ? 1 : 0);
   PERENNIAL_RETURN_IF_ERROR(learner->Load(file, *options_.stream, learned));
-  std::vector<float> velocity;
+  std::optional<TaskContext> context;
+  std::vector<Phase> phases;
+  std::vector<float> optimizer;
   if (position.stage == Stage::kTraining) {
-    PERENNIAL_ASSIGN_OR_RETURN(velocity, file.Read<float>("velocity"));
-    if (std::ssize(velocity) != rows_.size()) return other;
+    context.emplace(Context(*options_.stream, position.task));
+    phases = learner->Phases(*context);
+    PERENNIAL_ASSIGN_OR_RETURN(optimizer, file.Read<float>("optimizer"));
+    const optim::OptimizerConfig& config = phases[position.phase].optimizer;
+    if (std::ssize(optimizer) !=
+        optim::Optimizer<float>::StateRows(config) * options_.network.layout().trainable()) {
+      return other;
+    }
   }
 
   learner_ = std::move(learner);
-  std::ranges::copy(rows, rows_.all().begin());
+  trainer_.reset();
+  rows_.emplace(learner_->rows(), options_.network.layout().size());
+  std::ranges::copy(rows, rows_->all().begin());
   accuracy_ = std::move(matrix);
   now_ = position;
   steps_done_ = steps[0];
   flops_done_ = sums[0];
   loss_sum_ = sums[1];
   events_.clear();
-  trainer_.reset();
-  phases_.clear();
-  context_.reset();
   test_workspace_.reset();
   tests_.clear();
+  context_.reset();
+  if (context.has_value()) context_.emplace(*context);
+  phases_ = std::move(phases);
   if (now_.stage == Stage::kTraining) {
-    context_.emplace(Context(*options_.stream, now_.task));
-    phases_ = learner_->Phases(*context_);
-    trainer_.emplace(options_.network, phases_[now_.phase], PhaseRandom(), rows_);
-    std::ranges::copy(velocity, trainer_->velocity().begin());
+    trainer_.emplace(options_.network, phases_[now_.phase], PhaseRandom(), *rows_);
+    std::ranges::copy(optimizer, trainer_->optimizer().state().all().begin());
+    trainer_->optimizer().set_steps(now_.step);
   }
   return absl::OkStatus();
 }
@@ -474,7 +544,7 @@ population::UnitResults TaskUnit::Results() const {
   if (learner_->joint()) add("joint_accuracy", "fraction", average);
   add("gradient_passes", "count", static_cast<double>(planned_passes_));
   add("stored_images", "count", static_cast<double>(learner_->stored_images()));
-  add("weight_copies", "count", static_cast<double>(rows_.count()));
+  add("weight_copies", "count", static_cast<double>(learner_->rows()));
   add("training_flops", "flop", plan_.training_flops);
   add("replay_flops", "flop", plan_.replay_flops);
   add("evaluation_flops", "flop", plan_.evaluation_flops);

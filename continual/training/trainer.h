@@ -19,10 +19,14 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/data/epoch_sampler.h"
 #include "common/metrics/accuracy_matrix.h"
+#include "common/nn/affine.h"
 #include "common/nn/network.h"
 #include "common/nn/rows.h"
-#include "common/optim/sgd.h"
+#include "common/nn/sink.h"
+#include "common/optim/optimizer.h"
+#include "common/optim/update_sink.h"
 #include "common/population/unit.h"
 #include "common/random/stream.h"
 #include "continual/streams/stream.h"
@@ -31,6 +35,7 @@
 namespace perennial::continual {
 
 // One phase of training, step by step: a function of the parameters, the phase and `random`.
+// Memory is taken at the first step.
 class PhaseTrainer {
  public:
   // `network`, `rows` and `phase` must outlive it. Does not apply phase.start.
@@ -46,40 +51,55 @@ class PhaseTrainer {
     int64_t passes = 0;    // Forward and backward passes over a batch.
   };
   Work WorkOf(int64_t step) const;
+  // Memory of the phase's passes, gradients and optimizer, for rows of `network`.
+  int64_t MemoryBytes() const;
 
-  // One step of SGD on the phase's row. Returns the loss before the step, without the constant
-  // parts of lines (see LineFrom); parameters are unchanged if it is not finite.
+  // One step of the optimizer on the phase's row. Returns the loss before the step, without the
+  // constant parts of lines (see LineFrom); parameters are unchanged if it is not finite.
   double Step(int64_t step, Learner* learner);
 
   // Without the step: the loss, and its gradient in gradient().
   double LossAndGradient(int64_t step);
-  nn::ConstRow<float> gradient() const { return gradient_.row(0); }
+  nn::ConstRow<float> gradient() const { return gradient_->row(0); }
 
-  nn::Row<float> velocity() { return sgd_.velocity(); }
-  nn::ConstRow<float> velocity() const { return sgd_.velocity(); }
+  // Its state is what a saved phase keeps.
+  optim::Optimizer<float>& optimizer();
+  const optim::Optimizer<float>& optimizer() const;
 
  private:
   struct Sampler {
     random::Stream random;
-    int64_t batches_per_epoch = 0;
-    int64_t epoch = -1;  // Of `order`.
-    std::vector<int32_t> order;
+    data::EpochSampler epochs;
+    std::vector<int32_t> drawn;  // Of a term that draws at random.
   };
 
   std::span<const int32_t> Indices(size_t term, int64_t step);
   int64_t BatchSize(size_t term, int64_t step) const;
-  double Evaluate(std::span<const data::BatchPart> parts, std::span<const double> weights,
-                  nn::ConstRow<float> row, nn::WeightGradientSink<float>& sink);
+  // Labels and weights of a batch, and the loss of outputs, whose gradient it writes.
+  void SetTargets(const LossTerm& term, std::span<const int32_t> indices, double weight);
+  double Loss(nn::Workspace<float>& workspace);
+  nn::ForwardOptions Options(int64_t step) const;
+  // The loss of all terms at the row itself, with the forward pass done and the gradient of the
+  // outputs written; 0 if there are none.
+  double ForwardPlainTerms(int64_t step);
+  // Of one term along its line, whose gradient is added to, or put into, gradient_.
+  double LineLossAndGradient(size_t index, int64_t step, nn::GradientSink<float>::Mode mode);
+  nn::Row<float> MutableGradient();
 
   const nn::Network& network_;
   const Phase& phase_;
   nn::Rows<float>& rows_;
+  random::Stream dropout_;
   std::vector<Sampler> samplers_;
   int64_t steps_ = 0;
-  optim::Sgd<float> sgd_;
-  nn::Rows<float> gradient_;
-  nn::Rows<float> point_;  // The parameters at a point of a line.
+  int64_t plain_rows_ = 0;  // Of a batch of all terms at the row itself.
+  int64_t line_rows_ = 0;   // Of the largest batch of a term along a line.
+  // Made when they are needed.
+  mutable std::optional<optim::Optimizer<float>> optimizer_;
+  std::optional<optim::UpdateSink<float>> update_;
+  std::optional<nn::Rows<float>> gradient_;
   std::optional<nn::Workspace<float>> workspace_;
+  std::optional<nn::AffinePass<float>> line_;
   std::vector<int32_t> labels_;
   std::vector<float> weights_;
 };
@@ -109,9 +129,11 @@ class TaskUnit final : public population::Unit {
   absl::StatusOr<std::string> Save() const override;
   absl::Status Load(absl::string_view state) override;
   population::UnitResults Results() const override;
+  void Release() override;
 
-  // Rows of the learner's parameters; row 0 first. For analysis and tests.
-  const nn::Rows<float>& rows() const { return rows_; }
+  // Rows of the learner's parameters; row 0 first. For analysis and tests: of a unit that has begun
+  // and was not released.
+  const nn::Rows<float>& rows() const { return *rows_; }
   const metrics::AccuracyMatrix& accuracy() const { return accuracy_; }
 
  private:
@@ -135,6 +157,7 @@ class TaskUnit final : public population::Unit {
 
   explicit TaskUnit(TaskUnitOptions options);
   void MakePlan();
+  nn::Rows<float> InitialRows() const;
   Position PositionAfter(int64_t steps) const;
   TaskContext Context(const TaskStream& stream, int task) const;
   random::Stream PhaseRandom() const;
@@ -153,7 +176,7 @@ class TaskUnit final : public population::Unit {
   population::UnitPlan plan_;
   int64_t planned_passes_ = 0;
   std::unique_ptr<Learner> learner_;
-  nn::Rows<float> rows_;
+  std::optional<nn::Rows<float>> rows_;  // Made at the first step.
   metrics::AccuracyMatrix accuracy_;
 
   Position now_;
