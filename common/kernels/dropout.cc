@@ -9,7 +9,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "common/kernels/dropout.cc"
 #include "common/kernels/simd-inl.h"
-//
+// Only then what it compiles for each of them.
 #include "common/kernels/philox-inl.h"
 
 HWY_BEFORE_NAMESPACE();

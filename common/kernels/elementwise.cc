@@ -61,40 +61,6 @@ void GatherPixelsMappedT(const uint8_t* pixels, int64_t features, const int32_t*
 }
 
 template <typename T>
-void AddBiasT(const T* bias, MatrixView<T> y) {
-  for (int64_t r = 0; r < y.rows; ++r) {
-    T* row = y.row(r);
-    ForEach<T>(y.columns, [&](auto d, int64_t i) HWY_ATTR {
-      hn::StoreU(hn::Add(hn::LoadU(d, row + i), hn::LoadU(d, bias + i)), d, row + i);
-    });
-  }
-}
-
-template <typename T>
-void AddBiasReluT(const T* bias, MatrixView<T> y) {
-  for (int64_t r = 0; r < y.rows; ++r) {
-    T* row = y.row(r);
-    ForEach<T>(y.columns, [&](auto d, int64_t i) HWY_ATTR {
-      const auto sum = hn::Add(hn::LoadU(d, row + i), hn::LoadU(d, bias + i));
-      // A comparison, not Max: Max would turn NaN into a number on some instruction sets.
-      hn::StoreU(hn::IfThenElseZero(hn::Not(hn::Le(sum, hn::Zero(d))), sum), d, row + i);
-    });
-  }
-}
-
-template <typename T>
-void ReluBackwardT(MatrixView<const T> y, MatrixView<T> delta) {
-  for (int64_t r = 0; r < y.rows; ++r) {
-    const T* activation = y.row(r);
-    T* row = delta.row(r);
-    ForEach<T>(y.columns, [&](auto d, int64_t i) HWY_ATTR {
-      const auto off = hn::Le(hn::LoadU(d, activation + i), hn::Zero(d));
-      hn::StoreU(hn::IfThenZeroElse(off, hn::LoadU(d, row + i)), d, row + i);
-    });
-  }
-}
-
-template <typename T>
 void ColumnSumsT(MatrixView<const T> x, T scale, bool accumulate, T* out) {
   ForEach<T>(x.columns, [&](auto d, int64_t i) HWY_ATTR {
     auto sum = hn::Zero(d);
@@ -102,18 +68,6 @@ void ColumnSumsT(MatrixView<const T> x, T scale, bool accumulate, T* out) {
     sum = hn::Mul(sum, hn::Set(d, scale));
     if (accumulate) sum = hn::Add(sum, hn::LoadU(d, out + i));
     hn::StoreU(sum, d, out + i);
-  });
-}
-
-template <typename T>
-void SgdMomentumStepT(T rate, T momentum, T decay, const T* gradient, T* weights, T* velocity,
-                      int64_t count) {
-  ForEach<T>(count, [&](auto d, int64_t i) HWY_ATTR {
-    const auto w = hn::LoadU(d, weights + i);
-    const auto g = hn::MulAdd(hn::Set(d, decay), w, hn::LoadU(d, gradient + i));
-    const auto v = hn::MulAdd(hn::Set(d, momentum), hn::LoadU(d, velocity + i), g);
-    hn::StoreU(v, d, velocity + i);
-    hn::StoreU(hn::NegMulAdd(hn::Set(d, rate), v, w), d, weights + i);
   });
 }
 
@@ -202,11 +156,7 @@ void CombineT(std::span<const T> coefficients, std::span<const MatrixView<const 
 
 PERENNIAL_KERNEL(GatherPixels)
 PERENNIAL_KERNEL(GatherPixelsMapped)
-PERENNIAL_KERNEL(AddBias)
-PERENNIAL_KERNEL(AddBiasRelu)
-PERENNIAL_KERNEL(ReluBackward)
 PERENNIAL_KERNEL(ColumnSums)
-PERENNIAL_KERNEL(SgdMomentumStep)
 PERENNIAL_KERNEL(LinePoint)
 PERENNIAL_KERNEL(Axpy)
 PERENNIAL_KERNEL(Dot)
@@ -223,11 +173,7 @@ namespace perennial::kernels {
 
 PERENNIAL_EXPORT(GatherPixels)
 PERENNIAL_EXPORT(GatherPixelsMapped)
-PERENNIAL_EXPORT(AddBias)
-PERENNIAL_EXPORT(AddBiasRelu)
-PERENNIAL_EXPORT(ReluBackward)
 PERENNIAL_EXPORT(ColumnSums)
-PERENNIAL_EXPORT(SgdMomentumStep)
 PERENNIAL_EXPORT(LinePoint)
 PERENNIAL_EXPORT(Axpy)
 PERENNIAL_EXPORT(Dot)
@@ -272,32 +218,8 @@ void GatherRowsMapped(const S* values, int64_t features, const int32_t* column_m
 }
 
 template <typename T>
-void AddBias(const T* bias, MatrixView<T> y) {
-  PERENNIAL_DISPATCH(AddBias, bias, y);
-}
-
-template <typename T>
-void AddBiasRelu(const T* bias, MatrixView<T> y) {
-  PERENNIAL_DISPATCH(AddBiasRelu, bias, y);
-}
-
-template <typename T>
-void ReluBackward(MatrixView<const T> y, MatrixView<T> delta) {
-  CHECK(y.rows == delta.rows && y.columns == delta.columns);
-  PERENNIAL_DISPATCH(ReluBackward, y, delta);
-}
-
-template <typename T>
 void ColumnSums(MatrixView<const T> x, T scale, bool accumulate, T* out) {
   PERENNIAL_DISPATCH(ColumnSums, x, scale, accumulate, out);
-}
-
-template <typename T>
-void SgdMomentumStep(T rate, T momentum, T decay, std::span<const T> gradient, std::span<T> weights,
-                     std::span<T> velocity) {
-  CHECK(gradient.size() == weights.size() && velocity.size() == weights.size());
-  PERENNIAL_DISPATCH(SgdMomentumStep, rate, momentum, decay, gradient.data(), weights.data(),
-                     velocity.data(), static_cast<int64_t>(weights.size()));
 }
 
 template <typename T>
@@ -347,30 +269,26 @@ void Combine(std::span<const T> coefficients, std::span<const MatrixView<const T
   PERENNIAL_DISPATCH(Combine, coefficients, matrices, out);
 }
 
-#define PERENNIAL_INSTANTIATE(T)                                                             \
-  template void GatherPixels<T>(const uint8_t*, int64_t, std::span<const int32_t>, T, T,     \
-                                MatrixView<T>);                                              \
-  template void AddBias<T>(const T*, MatrixView<T>);                                         \
-  template void AddBiasRelu<T>(const T*, MatrixView<T>);                                     \
-  template void ReluBackward<T>(MatrixView<const T>, MatrixView<T>);                         \
-  template void ColumnSums<T>(MatrixView<const T>, T, bool, T*);                             \
-  template void SgdMomentumStep<T>(T, T, T, std::span<const T>, std::span<T>, std::span<T>); \
-  template void LinePoint<T>(T, std::span<const T>, std::span<const T>, std::span<T>);       \
-  template void Axpy<T>(T, std::span<const T>, std::span<T>);                                \
-  template void GatherPixelsMapped<T>(const uint8_t*, int64_t, const int32_t*,               \
-                                      std::span<const int32_t>, T, T, MatrixView<T>);        \
-  template void GatherRows<T, float>(const float*, int64_t, std::span<const int32_t>,        \
-                                     MatrixView<T>);                                         \
-  template void GatherRows<T, double>(const double*, int64_t, std::span<const int32_t>,      \
-                                      MatrixView<T>);                                        \
-  template void GatherRowsMapped<T, float>(const float*, int64_t, const int32_t*,            \
-                                           std::span<const int32_t>, MatrixView<T>);         \
-  template void GatherRowsMapped<T, double>(const double*, int64_t, const int32_t*,          \
-                                            std::span<const int32_t>, MatrixView<T>);        \
-  template double Dot<T>(std::span<const T>, std::span<const T>);                            \
-  template double SquaredNorm<T>(std::span<const T>);                                        \
-  template void Scale<T>(T, std::span<T>);                                                   \
-  template void Square<T>(MatrixView<const T>, MatrixView<T>);                               \
+#define PERENNIAL_INSTANTIATE(T)                                                         \
+  template void GatherPixels<T>(const uint8_t*, int64_t, std::span<const int32_t>, T, T, \
+                                MatrixView<T>);                                          \
+  template void ColumnSums<T>(MatrixView<const T>, T, bool, T*);                         \
+  template void LinePoint<T>(T, std::span<const T>, std::span<const T>, std::span<T>);   \
+  template void Axpy<T>(T, std::span<const T>, std::span<T>);                            \
+  template void GatherPixelsMapped<T>(const uint8_t*, int64_t, const int32_t*,           \
+                                      std::span<const int32_t>, T, T, MatrixView<T>);    \
+  template void GatherRows<T, float>(const float*, int64_t, std::span<const int32_t>,    \
+                                     MatrixView<T>);                                     \
+  template void GatherRows<T, double>(const double*, int64_t, std::span<const int32_t>,  \
+                                      MatrixView<T>);                                    \
+  template void GatherRowsMapped<T, float>(const float*, int64_t, const int32_t*,        \
+                                           std::span<const int32_t>, MatrixView<T>);     \
+  template void GatherRowsMapped<T, double>(const double*, int64_t, const int32_t*,      \
+                                            std::span<const int32_t>, MatrixView<T>);    \
+  template double Dot<T>(std::span<const T>, std::span<const T>);                        \
+  template double SquaredNorm<T>(std::span<const T>);                                    \
+  template void Scale<T>(T, std::span<T>);                                               \
+  template void Square<T>(MatrixView<const T>, MatrixView<T>);                           \
   template void Combine<T>(std::span<const T>, std::span<const MatrixView<const T>>, MatrixView<T>);
 PERENNIAL_INSTANTIATE(float)
 PERENNIAL_INSTANTIATE(double)

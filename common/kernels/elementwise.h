@@ -36,27 +36,9 @@ template <typename T, typename S>
 void GatherRowsMapped(const S* values, int64_t features, const int32_t* column_map,
                       std::span<const int32_t> indices, MatrixView<T> out);
 
-// y[r, :] += bias, in place.
-template <typename T>
-void AddBias(const T* bias, MatrixView<T> y);
-
-// y[r, :] = max(y[r, :] + bias, 0), in place. NaN stays NaN.
-template <typename T>
-void AddBiasRelu(const T* bias, MatrixView<T> y);
-
-// delta = 0 where the activation y is 0 or less, else unchanged. Same shape and strides.
-template <typename T>
-void ReluBackward(MatrixView<const T> y, MatrixView<T> delta);
-
 // out[c] = scale * sum over r of x[r, c]  (+ out[c] if `accumulate`).
 template <typename T>
 void ColumnSums(MatrixView<const T> x, T scale, bool accumulate, T* out);
-
-// One step of stochastic gradient descent with momentum, as in Sutskever et al. 2013 without
-// dampening (LibTorch's convention): v = momentum * v + g + decay * w;  w = w - rate * v.
-template <typename T>
-void SgdMomentumStep(T rate, T momentum, T decay, std::span<const T> gradient, std::span<T> weights,
-                     std::span<T> velocity);
 
 // out = anchor + alpha * (end - anchor), the point at `alpha` on the line from anchor to end.
 template <typename T>

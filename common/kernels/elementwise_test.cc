@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "common/kernels/every_target.h"
-#include "common/kernels/sgd_update.h"
 #include "common/random/stream.h"
 #include "gtest/gtest.h"
 
@@ -61,61 +60,6 @@ TYPED_TEST(Kernels, GatherPixelsScalesTheChosenImages) {
   });
 }
 
-TYPED_TEST(Kernels, AddBiasAndReluMatchTheirDefinition) {
-  using T = TypeParam;
-  OnEveryTarget([&] {
-    for (const int64_t columns : kKernelSizes) {
-      const std::vector<T> bias = this->Values(columns + 1);
-      std::vector<T> y = this->Values(3 * (columns + 2));
-      if (columns > 2) {
-        y[1 + 2] = std::numeric_limits<T>::quiet_NaN();
-        y[1 + 1] = std::numeric_limits<T>::infinity();
-        y[1 + 0] = std::numeric_limits<T>::denorm_min();
-      }
-      std::vector<T> plain = y;
-      std::vector<T> rectified = y;
-      AddBias<T>(bias.data() + 1, MatrixView<T>{plain.data() + 1, 3, columns, columns + 2});
-      AddBiasRelu<T>(bias.data() + 1, MatrixView<T>{rectified.data() + 1, 3, columns, columns + 2});
-      for (int64_t r = 0; r < 3; ++r) {
-        for (int64_t c = 0; c < columns + 2; ++c) {
-          const int64_t at = 1 + r * (columns + 2) + c;
-          if (c >= columns) {
-            EXPECT_EQ(plain[at], y[at]);
-            EXPECT_EQ(rectified[at], y[at]);
-            continue;
-          }
-          const T sum = y[at] + bias[1 + c];
-          if (std::isnan(sum)) {
-            EXPECT_TRUE(std::isnan(plain[at]));
-            EXPECT_TRUE(std::isnan(rectified[at]));
-          } else {
-            EXPECT_EQ(plain[at], sum);
-            EXPECT_EQ(rectified[at], sum > 0 ? sum : 0);
-          }
-        }
-      }
-    }
-  });
-}
-
-TYPED_TEST(Kernels, ReluBackwardPassesTheGradientWhereTheOutputIsPositive) {
-  using T = TypeParam;
-  OnEveryTarget([&] {
-    for (const int64_t columns : kKernelSizes) {
-      std::vector<T> y = this->Values(2 * columns + 1);
-      for (T& value : y) value = std::max(value, T(0));
-      const std::vector<T> before = this->Values(2 * columns + 1);
-      std::vector<T> delta = before;
-      ReluBackward<T>(MatrixView<const T>{y.data() + 1, 2, columns, columns},
-                      MatrixView<T>{delta.data() + 1, 2, columns, columns});
-      for (size_t i = 0; i < delta.size(); ++i) {
-        const bool inside = i >= 1 && i < 1 + 2 * static_cast<size_t>(columns);
-        EXPECT_EQ(delta[i], inside && y[i] <= 0 ? 0 : before[i]) << i;
-      }
-    }
-  });
-}
-
 TYPED_TEST(Kernels, ColumnSumsAddUpRows) {
   using T = TypeParam;
   OnEveryTarget([&] {
@@ -137,7 +81,7 @@ TYPED_TEST(Kernels, ColumnSumsAddUpRows) {
   });
 }
 
-TYPED_TEST(Kernels, SgdMomentumStepLinePointAndAxpyMatchTheirDefinition) {
+TYPED_TEST(Kernels, LinePointAndAxpyMatchTheirDefinition) {
   using T = TypeParam;
   OnEveryTarget([&] {
     for (const int64_t size : kKernelSizes) {
@@ -147,39 +91,19 @@ TYPED_TEST(Kernels, SgdMomentumStepLinePointAndAxpyMatchTheirDefinition) {
       const auto part = [size](const std::vector<T>& values) {
         return std::span<const T>(values).subspan(1, size);
       };
-      std::vector<T> new_w = w, new_v = v, point = v, sum = v;
-      SgdMomentumStep<T>(T(0.125), T(0.75), T(0.5), part(g), std::span<T>(new_w).subspan(1, size),
-                         std::span<T>(new_v).subspan(1, size));
+      std::vector<T> point = v, sum = v;
       LinePoint<T>(T(0.25), part(w), part(g), std::span<T>(point).subspan(1, size));
       Axpy<T>(T(-1.5), part(g), std::span<T>(sum).subspan(1, size));
       for (int64_t i = 1; i <= size; ++i) {
-        const long double velocity = 0.75L * v[i] + g[i] + 0.5L * w[i];
-        this->ExpectClose(new_v[i] / 2, velocity / 2);
-        this->ExpectClose(new_w[i], w[i] - 0.125L * velocity);
         this->ExpectClose(point[i], w[i] + 0.25L * (static_cast<long double>(g[i]) - w[i]));
         this->ExpectClose(sum[i] / 2, (v[i] - 1.5L * g[i]) / 2);
       }
-      for (const std::vector<T>* changed : {&new_w, &new_v, &point, &sum}) {
-        const std::vector<T>& original = changed == &new_w ? w : v;
-        EXPECT_EQ(changed->front(), original.front());
-        EXPECT_EQ((*changed)[1 + size], original[1 + size]);
+      for (const std::vector<T>* changed : {&point, &sum}) {
+        EXPECT_EQ(changed->front(), v.front());
+        EXPECT_EQ((*changed)[1 + size], v[1 + size]);
       }
     }
   });
-}
-
-// The scalar update is what the GPU computes; instruction sets without fused multiply-adds round
-// once more.
-TYPED_TEST(Kernels, SgdMomentumStepAgreesWithTheScalarUpdateOfTheGpu) {
-  using T = TypeParam;
-  std::vector<T> g = this->Values(100), w = this->Values(100), v = this->Values(100);
-  std::vector<T> scalar_w = w, scalar_v = v;
-  SgdMomentumStep<T>(T(0.1), T(0.8), T(0.01), g, w, v);
-  for (size_t i = 0; i < g.size(); ++i) {
-    SgdMomentumUpdate<T>(T(0.1), T(0.8), T(0.01), g[i], scalar_w[i], scalar_v[i]);
-    this->ExpectClose(w[i], scalar_w[i]);
-    this->ExpectClose(v[i], scalar_v[i]);
-  }
 }
 
 TYPED_TEST(Kernels, MappedGatherIsTheGatherOfPermutedImages) {

@@ -13,6 +13,7 @@
 
 #include <span>
 
+#include "common/kernels/aligned.h"
 #include "common/kernels/optimizer_update.h"
 
 namespace perennial::kernels {
@@ -21,10 +22,6 @@ namespace perennial::kernels {
 template <typename T>
 void SgdStep(const SgdCoefficients<T>& c, std::span<const T> gradient, std::span<T> weights,
              std::span<T> velocity);
-
-// velocity += decay * weights;  weights -= rate * velocity.
-template <typename T>
-void ApplyVelocity(T rate, T decay, std::span<T> weights, std::span<T> velocity);
 
 // Adam and AdamW. `mean` and `square` are the running means of the gradient and of its square.
 template <typename T>
@@ -35,6 +32,21 @@ void AdamStep(const AdamCoefficients<T>& c, std::span<const T> gradient, std::sp
 template <typename T>
 void RmspropStep(const RmspropCoefficients<T>& c, std::span<const T> gradient, std::span<T> weights,
                  std::span<T> square, std::span<T> buffer);
+
+// The same steps for a dense layer's weights [outputs, inputs], whose gradient is the product
+// delta^T x of delta [B, outputs] and x [B, inputs]. It is computed in registers, a tile at a time,
+// and used at once: it never goes through memory, and parameters and state are read and written
+// once. Sums run over B in order.
+template <typename T>
+void SgdProductStep(const SgdCoefficients<T>& c, MatrixView<const T> delta, MatrixView<const T> x,
+                    std::span<T> weights, std::span<T> velocity);
+template <typename T>
+void AdamProductStep(const AdamCoefficients<T>& c, MatrixView<const T> delta, MatrixView<const T> x,
+                     std::span<T> weights, std::span<T> mean, std::span<T> square);
+template <typename T>
+void RmspropProductStep(const RmspropCoefficients<T>& c, MatrixView<const T> delta,
+                        MatrixView<const T> x, std::span<T> weights, std::span<T> square,
+                        std::span<T> buffer);
 
 }  // namespace perennial::kernels
 

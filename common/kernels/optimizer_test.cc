@@ -6,9 +6,9 @@
 #include <limits>
 #include <vector>
 
+#include "common/kernels/every_target.h"
 #include "common/random/stream.h"
 #include "gtest/gtest.h"
-#include "hwy/targets.h"
 
 namespace perennial::kernels {
 namespace {
@@ -62,8 +62,6 @@ std::vector<Case<T>> Cases() {
        [=](T g, T& w, T& v, T&) { SgdUpdate(momentum, g, w, v); }},
       {"nesterov", [=](Const g, Run w, Run v, Run) { SgdStep<T>(nesterov, g, w, v); },
        [=](T g, T& w, T& v, T&) { SgdUpdate(nesterov, g, w, v); }},
-      {"apply velocity", [=](Const, Run w, Run v, Run) { ApplyVelocity<T>(T(0.1), T(0.02), w, v); },
-       [=](T, T& w, T& v, T&) { ApplyVelocityUpdate(T(0.1), T(0.02), w, v); }},
       {"adam", [=](Const g, Run w, Run m, Run s) { AdamStep<T>(adam, g, w, m, s); },
        [=](T g, T& w, T& m, T& s) { AdamUpdate(adam, g, w, m, s); }},
       {"rmsprop", [=](Const g, Run w, Run, Run s) { RmspropStep<T>(rmsprop, g, w, s, {}); },
@@ -77,23 +75,6 @@ std::vector<Case<T>> Cases() {
 template <typename T>
 class OptimizerKernels : public testing::Test {
  protected:
-  ~OptimizerKernels() override { hwy::SetSupportedTargetsForTest(0); }
-
-  template <typename Body>
-  void OnEveryTarget(Body body) {
-    const auto targets = static_cast<uint64_t>(hwy::SupportedTargets());
-    int tried = 0;
-    for (uint64_t bit = 1; bit != 0; bit <<= 1) {
-      if ((targets & bit) == 0) continue;
-      hwy::SetSupportedTargetsForTest(static_cast<int64_t>(bit));
-      hwy::GetChosenTarget().Update(static_cast<int64_t>(bit));
-      SCOPED_TRACE(hwy::TargetName(static_cast<int64_t>(bit)));
-      body();
-      ++tried;
-    }
-    EXPECT_GT(tried, 0);
-  }
-
   // The last run holds squares: not negative.
   Runs<T> RandomRuns(int64_t size) {
     Runs<T> runs(kRuns, std::vector<T>(1 + size + kGuard));
@@ -140,7 +121,7 @@ using Scalars = testing::Types<float, double>;
 TYPED_TEST_SUITE(OptimizerKernels, Scalars);
 
 TYPED_TEST(OptimizerKernels, AgreeWithTheScalarUpdateAndStayInTheirRuns) {
-  this->OnEveryTarget([&] {
+  OnEveryTarget([&] {
     for (int64_t size = 0; size <= 100; ++size) {
       const Runs<TypeParam> before = this->RandomRuns(size);
       for (const auto& c : Cases<TypeParam>()) this->ExpectAgreesWithScalar(c, before, size);
@@ -151,7 +132,7 @@ TYPED_TEST(OptimizerKernels, AgreeWithTheScalarUpdateAndStayInTheirRuns) {
 TYPED_TEST(OptimizerKernels, NotANumberInfinityAndDenormalsGoTheWayOfTheScalarUpdate) {
   using T = TypeParam;
   using Limits = std::numeric_limits<T>;
-  this->OnEveryTarget([&] {
+  OnEveryTarget([&] {
     for (const T special : {Limits::quiet_NaN(), Limits::infinity(), Limits::denorm_min(),
                             Limits::min() / 4, Limits::max()}) {
       for (int run = 0; run < kRuns; ++run) {
@@ -166,7 +147,7 @@ TYPED_TEST(OptimizerKernels, NotANumberInfinityAndDenormalsGoTheWayOfTheScalarUp
 TYPED_TEST(OptimizerKernels, DenormalNumbersAreNotFlushed) {
   using T = TypeParam;
   const T tiny = std::numeric_limits<T>::denorm_min();
-  this->OnEveryTarget([&] {
+  OnEveryTarget([&] {
     const std::vector<T> g(19, tiny);
     std::vector<T> w(19, 0), v(19, 4 * tiny);
     SgdStep<T>({.rate = 1, .momentum = T(0.5)}, g, w, v);
@@ -177,7 +158,7 @@ TYPED_TEST(OptimizerKernels, DenormalNumbersAreNotFlushed) {
 
 TYPED_TEST(OptimizerKernels, ANumbersBitsDoNotDependOnWhereARunIsCut) {
   using T = TypeParam;
-  this->OnEveryTarget([&] {
+  OnEveryTarget([&] {
     for (const auto& c : Cases<T>()) {
       SCOPED_TRACE(c.name);
       Runs<T> whole = this->RandomRuns(100);
@@ -231,12 +212,108 @@ TYPED_TEST(OptimizerUpdates, SgdIsItsFormula) {
     SgdUpdate(c, g, new_w, new_v);
     this->ExpectClose(new_v, velocity);
     this->ExpectClose(new_w, w - Long(c.rate) * (gradient + Long(c.momentum) * velocity));
-
-    new_w = w, new_v = v;
-    ApplyVelocityUpdate(c.rate, c.decay, new_w, new_v);
-    this->ExpectClose(new_v, v + Long(c.decay) * w);
-    this->ExpectClose(new_w, w - Long(c.rate) * (v + Long(c.decay) * w));
   }
+}
+
+// The product in plain loops, then the update of one number.
+TYPED_TEST(OptimizerKernels, AProductStepIsTheStepOfTheProduct) {
+  using T = TypeParam;
+  using Matrix = MatrixView<const T>;
+  using Run = std::span<T>;
+  const SgdCoefficients<T> sgd = {.rate = T(0.1), .momentum = T(0.8), .decay = T(0.02)};
+  SgdCoefficients<T> nesterov = sgd;
+  nesterov.nesterov = true;
+  const AdamCoefficients<T> adam = {.rate = T(0.1),
+                                    .beta1 = T(0.9),
+                                    .gradient_weight = T(0.1),
+                                    .beta2 = T(0.99),
+                                    .square_weight = T(0.01),
+                                    .deviation_scale = T(3),
+                                    .epsilon = T(1e-3)};
+  const RmspropCoefficients<T> rmsprop = {.rate = T(0.1),
+                                          .momentum = T(0.6),
+                                          .smoothing = T(0.9),
+                                          .square_weight = T(0.1),
+                                          .epsilon = T(1e-2)};
+  struct Rule {
+    const char* name;
+    std::function<void(Matrix, Matrix, Run, Run, Run)> fused;
+    std::function<void(T, T&, T&, T&)> scalar;
+  };
+  const std::vector<Rule> rules = {
+      {"sgd", [&](Matrix d, Matrix x, Run w, Run, Run) { SgdProductStep<T>(sgd, d, x, w, {}); },
+       [&](T g, T& w, T&, T&) { SgdUpdate(sgd, g, w); }},
+      {"momentum",
+       [&](Matrix d, Matrix x, Run w, Run v, Run) { SgdProductStep<T>(sgd, d, x, w, v); },
+       [&](T g, T& w, T& v, T&) { SgdUpdate(sgd, g, w, v); }},
+      {"nesterov",
+       [&](Matrix d, Matrix x, Run w, Run v, Run) { SgdProductStep<T>(nesterov, d, x, w, v); },
+       [&](T g, T& w, T& v, T&) { SgdUpdate(nesterov, g, w, v); }},
+      {"adam",
+       [&](Matrix d, Matrix x, Run w, Run m, Run s) { AdamProductStep<T>(adam, d, x, w, m, s); },
+       [&](T g, T& w, T& m, T& s) { AdamUpdate(adam, g, w, m, s); }},
+      {"rmsprop",
+       [&](Matrix d, Matrix x, Run w, Run, Run s) {
+         RmspropProductStep<T>(rmsprop, d, x, w, s, {});
+       },
+       [&](T g, T& w, T&, T& s) { RmspropUpdate(rmsprop, g, w, s); }},
+      {"rmsprop momentum",
+       [&](Matrix d, Matrix x, Run w, Run b, Run s) {
+         RmspropProductStep<T>(rmsprop, d, x, w, s, b);
+       },
+       [&](T g, T& w, T& b, T& s) { RmspropUpdate(rmsprop, g, w, s, b); }},
+  };
+  random::Stream stream(8);
+  const auto values = [&](int64_t count, bool positive) {
+    std::vector<T> made(count);
+    for (T& value : made) {
+      value = static_cast<T>(positive ? stream.Uniform(0.5, 1) : stream.Normal());
+    }
+    return made;
+  };
+  OnEveryTarget([&] {
+    for (const Rule& rule : rules) {
+      SCOPED_TRACE(rule.name);
+      for (const int64_t batch : {0, 1, 5}) {
+        for (const int64_t outputs : {1, 3, 4, 9}) {
+          for (const int64_t inputs : {1, 2, 7, 8, 16, 17, 31, 33, 48, 50, 64, 67, 100}) {
+            // Unaligned, and with strides beyond the columns.
+            const std::vector<T> d_values = values(1 + batch * (outputs + 3), false);
+            const std::vector<T> x_values = values(1 + batch * (inputs + 5), false);
+            const Matrix d = {d_values.data() + 1, batch, outputs, outputs + 3};
+            const Matrix x = {x_values.data() + 1, batch, inputs, inputs + 5};
+            const int64_t size = outputs * inputs;
+            std::vector<std::vector<T>> fused = {values(size + 2, false), values(size + 2, false),
+                                                 values(size + 2, true)};
+            std::vector<std::vector<T>> expected = fused;
+            const auto run = [&](int which) { return Run(fused[which]).subspan(1, size); };
+            rule.fused(d, x, run(0), run(1), run(2));
+            for (int64_t o = 0; o < outputs; ++o) {
+              for (int64_t i = 0; i < inputs; ++i) {
+                long double g = 0;
+                for (int64_t k = 0; k < batch; ++k)
+                  g += static_cast<long double>(d(k, o)) * x(k, i);
+                const int64_t at = 1 + o * inputs + i;
+                rule.scalar(static_cast<T>(g), expected[0][at], expected[1][at], expected[2][at]);
+              }
+            }
+            for (int which = 0; which < 3; ++which) {
+              for (int64_t i = 0; i < size + 2; ++i) {
+                const T want = expected[which][i];
+                if (i == 0 || i == size + 1) {
+                  ASSERT_EQ(fused[which][i], want);
+                } else {
+                  ASSERT_NEAR(fused[which][i], want,
+                              200 * std::numeric_limits<T>::epsilon() * (1 + std::abs(want)))
+                      << outputs << " x " << inputs << ", batch " << batch << ", at " << i;
+                }
+              }
+            }
+          }
+        }
+      }
+    }
+  });
 }
 
 TYPED_TEST(OptimizerUpdates, AdamIsItsFormula) {

@@ -62,14 +62,6 @@ PERENNIAL_HOST_DEVICE inline void SgdUpdate(const SgdCoefficients<T>& c, T g, T&
   w = fma(-c.rate, c.nesterov ? fma(c.momentum, v, g) : v, w);
 }
 
-// The rest of a step whose gradient is in the velocity already: v = momentum v + g.
-template <typename T>
-PERENNIAL_HOST_DEVICE inline void ApplyVelocityUpdate(T rate, T decay, T& w, T& v) {
-  using std::fma;
-  v = fma(decay, w, v);
-  w = fma(-rate, v, w);
-}
-
 // m and s: running means of the gradient and of its square.
 template <typename T>
 PERENNIAL_HOST_DEVICE inline void AdamUpdate(const AdamCoefficients<T>& c, T g, T& w, T& m, T& s) {

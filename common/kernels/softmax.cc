@@ -8,7 +8,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "common/kernels/softmax.cc"
 #include "common/kernels/simd-inl.h"
-//
+// Only then what it compiles for each of them.
 #include "common/kernels/exp-inl.h"
 #include "common/kernels/masked-inl.h"
 

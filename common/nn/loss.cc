@@ -1,7 +1,6 @@
 #include "common/nn/loss.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 
 #include "common/base/logging.h"
@@ -20,6 +19,9 @@
 namespace perennial::nn {
 // Losses that are sums over elements, of one function of output and target.
 enum class ElementLoss { kSquared, kHuber, kLogistic };
+// Rows whose softmax is computed at a time, at most, and what counts as a row of few classes.
+constexpr int64_t kMaxRows = 64;
+constexpr int64_t kShortRow = 16;
 }  // namespace perennial::nn
 #endif  // PERENNIAL_COMMON_NN_LOSS_CC_ONCE_
 
@@ -35,34 +37,92 @@ using Quarter = hn::CappedTag<T, 16 / sizeof(T)>;
 template <typename T>
 using Tag = kernels::HWY_NAMESPACE::Tag<T>;
 
+// values[i] = log(values[i]). Highway's functions make numbers of NaN.
+template <typename T>
+HWY_INLINE void LogInPlace(T* values, int64_t count) {
+  const Tag<T> d;
+  ForEachPart<T>(count, [=](auto part, int64_t i) HWY_ATTR {
+    const auto x = part.Load(d, values + i);
+    part.Store(hn::IfThenElse(hn::IsNaN(x), x, hn::Log(d, x)), d, values + i);
+  });
+}
+
 // log_total[r] = log(total[r]), and numerators[r, :] *= scale[r] / total[r].
 template <typename T>
 void FinishSoftmaxT(const T* scale, const T* total, T* log_total,
                     kernels::MatrixView<T> numerators) {
-  const Tag<T> d;
-  ForEachPart<T>(numerators.rows, [=](auto part, int64_t r) HWY_ATTR {
-    const auto sum = part.Load(d, total + r);
-    // Highway's functions make numbers of NaN.
-    part.Store(hn::IfThenElse(hn::IsNaN(sum), sum, hn::Log(d, sum)), d, log_total + r);
-  });
-  const int64_t columns = numerators.columns;
   for (int64_t r = 0; r < numerators.rows; ++r) {
-    const T factor = scale[r] / total[r];
     T* row = numerators.row(r);
-    const auto multiply = [=](auto tag, int64_t i) HWY_ATTR {
-      hn::StoreU(hn::Mul(hn::LoadU(tag, row + i), hn::Set(tag, factor)), tag, row + i);
-    };
-    if (columns >= static_cast<int64_t>(hn::Lanes(d))) {
-      ForEach<T>(columns, multiply);
-    } else {
-      // Masked loads of short rows would overlap the stores of the row before, and wait for them.
-      const Quarter<T> quarter;
-      const int64_t lanes = static_cast<int64_t>(hn::Lanes(quarter));
-      int64_t i = 0;
-      for (; i + lanes <= columns; i += lanes) multiply(quarter, i);
-      for (; i < columns; ++i) multiply(kernels::HWY_NAMESPACE::One<T>(), i);
-    }
+    const T factor = scale[r] / total[r];
+    ForEach<T>(numerators.columns, [=](auto d, int64_t i) HWY_ATTR {
+      hn::StoreU(hn::Mul(hn::LoadU(d, row + i), hn::Set(d, factor)), d, row + i);
+    });
+    log_total[r] = total[r];
   }
+  LogInPlace(log_total, numerators.rows);
+}
+
+// Rows of few classes: shift[r] = max of logits[r, :], log_total[r] = log of total[r] = sum of
+// exp(logits[r, :] - shift[r]), product[r, :] = scale[r] * softmax(logits[r, :]). Maxima and sums
+// are taken 16 bytes at a time, whole vectors being mostly empty; the exponentials of all rows,
+// packed, fill whole vectors.
+template <typename T>
+void ShortSoftmaxT(kernels::MatrixView<const T> logits, const T* scale, T* shift, T* log_total,
+                   kernels::MatrixView<T> product) {
+  const Quarter<T> q;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(q));
+  const int64_t columns = logits.columns;
+  const int64_t whole = columns / lanes * lanes;
+  HWY_ALIGN T packed[kMaxRows * kShortRow];
+  for (int64_t r = 0; r < logits.rows; ++r) {
+    const T* z = logits.row(r);
+    T* out = packed + r * columns;
+    T max = z[0];
+    if (whole > 0) {
+      // The last 16 bytes may overlap those before.
+      auto part = hn::LoadU(q, z + columns - lanes);
+      for (int64_t i = 0; i < whole; i += lanes) part = hn::Max(part, hn::LoadU(q, z + i));
+      max = hn::GetLane(hn::MaxOfLanes(q, part));
+    } else {
+      for (int64_t i = 1; i < columns; ++i) max = z[i] > max ? z[i] : max;
+    }
+    shift[r] = max;
+    for (int64_t i = 0; i < whole; i += lanes) {
+      hn::StoreU(hn::Sub(hn::LoadU(q, z + i), hn::Set(q, max)), q, out + i);
+    }
+    for (int64_t i = whole; i < columns; ++i) out[i] = z[i] - max;
+  }
+  const Tag<T> d;
+  T* const all = packed;
+  ForEachPart<T>(logits.rows * columns, [=](auto part, int64_t i) HWY_ATTR {
+    const auto x = part.Load(d, all + i);
+    part.Store(hn::IfThenElse(hn::IsNaN(x), x, hn::Exp(d, x)), d, all + i);
+  });
+  for (int64_t r = 0; r < logits.rows; ++r) {
+    const T* e = packed + r * columns;
+    T total = 0;
+    if (whole > 0) {
+      auto sum = hn::Zero(q);
+      for (int64_t i = 0; i < whole; i += lanes) sum = hn::Add(sum, hn::LoadU(q, e + i));
+      total = hn::GetLane(hn::SumOfLanes(q, sum));
+    }
+    for (int64_t i = whole; i < columns; ++i) total += e[i];
+    log_total[r] = total;
+  }
+  HWY_ALIGN T factors[kMaxRows];
+  T* const factor = factors;
+  ForEachPart<T>(logits.rows, [=](auto part, int64_t r) HWY_ATTR {
+    part.Store(hn::Div(part.Load(d, scale + r), part.Load(d, log_total + r)), d, factor + r);
+  });
+  for (int64_t r = 0; r < logits.rows; ++r) {
+    const T* e = packed + r * columns;
+    T* out = product.row(r);
+    for (int64_t i = 0; i < whole; i += lanes) {
+      hn::StoreU(hn::Mul(hn::LoadU(q, e + i), hn::Set(q, factor[r])), q, out + i);
+    }
+    for (int64_t i = whole; i < columns; ++i) out[i] = e[i] * factor[r];
+  }
+  LogInPlace(log_total, logits.rows);
 }
 
 // numerators = scale[r] * p * (v - sum of p * v), p = numerators / total[r], v = tangent.
@@ -185,6 +245,7 @@ void ElementCurvaturesT(ElementLoss kind, T delta, const T* y, const T* t, int64
 }
 
 PERENNIAL_KERNEL(FinishSoftmax)
+PERENNIAL_KERNEL(ShortSoftmax)
 PERENNIAL_KERNEL(SoftmaxTangent)
 PERENNIAL_KERNEL(EvaluateElements)
 PERENNIAL_KERNEL(ElementCurvatures)
@@ -197,6 +258,7 @@ HWY_AFTER_NAMESPACE();
 namespace perennial::nn {
 
 PERENNIAL_EXPORT(FinishSoftmax)
+PERENNIAL_EXPORT(ShortSoftmax)
 PERENNIAL_EXPORT(SoftmaxTangent)
 PERENNIAL_EXPORT(EvaluateElements)
 PERENNIAL_EXPORT(ElementCurvatures)
@@ -229,11 +291,9 @@ struct RowTarget {
   T everywhere = 0;
 };
 
-// Rows whose softmax is computed at a time: few enough to stay in the first-level cache.
-constexpr int64_t kMaxRows = 64;
-constexpr int64_t kMaxElements = 4096;
-
+// Few enough rows to stay in the first-level cache.
 int64_t RowsAtATime(int64_t columns) {
+  constexpr int64_t kMaxElements = 4096;
   return std::clamp<int64_t>(kMaxElements / columns, 1, kMaxRows);
 }
 
@@ -260,11 +320,27 @@ class CrossEntropy {
     const int64_t step = RowsAtATime(logits_.columns);
     for (int64_t first = 0; first < logits_.rows; first += step) {
       const MatrixView<T> part = RowRange(gradient, first, std::min(step, logits_.rows - first));
-      Softmax(first, part);
+      const MatrixView<const T> source = Prepare(first, part);
       alignas(64) T log_total[kMaxRows];
-      PERENNIAL_DISPATCH(FinishSoftmax, scale_, total_, log_total, part);
-      for (int64_t i = 0; i < part.rows; ++i) {
-        loss += SubtractTarget(first + i, i, static_cast<double>(log_total[i]), part.row(i));
+      if (part.columns <= kShortRow) {
+        PERENNIAL_DISPATCH(ShortSoftmax, source, scale_, shift_, log_total, part);
+      } else {
+        kernels::SoftmaxRows<T>(source, shift_, total_, part);
+        PERENNIAL_DISPATCH(FinishSoftmax, scale_, total_, log_total, part);
+      }
+      if (plain()) {
+        for (int64_t i = 0; i < part.rows; ++i) {
+          const T weight = weights_[first + i];
+          part(i, labels_[first + i]) -= weight;
+          const T correct = static_cast<T>(cross_[i]) - shift_[i];
+          loss += static_cast<double>(weight) *
+                  (static_cast<double>(log_total[i]) - static_cast<double>(correct));
+        }
+      } else {
+        for (int64_t i = 0; i < part.rows; ++i) {
+          loss +=
+              SubtractTarget(first + i, static_cast<double>(log_total[i]), cross_[i], part.row(i));
+        }
       }
     }
     return loss;
@@ -275,7 +351,7 @@ class CrossEntropy {
     const int64_t step = RowsAtATime(logits_.columns);
     for (int64_t first = 0; first < logits_.rows; first += step) {
       const MatrixView<T> part = RowRange(product, first, std::min(step, logits_.rows - first));
-      Softmax(first, part);
+      kernels::SoftmaxRows<T>(Prepare(first, part), shift_, total_, part);
       PERENNIAL_DISPATCH(SoftmaxTangent, scale_, total_, RowRange(tangent, first, part.rows), part);
       if (!masked()) continue;
       for (int64_t i = 0; i < part.rows; ++i) {
@@ -333,26 +409,28 @@ class CrossEntropy {
     return target;
   }
 
-  // Fills `numerators`, which may be the logits, with those of the rows from `first` on, and
-  // total_, scale_, shift_ and cross_.
-  void Softmax(int64_t first, MatrixView<T> numerators) {
-    for (int64_t i = 0; i < numerators.rows; ++i) {
-      const int64_t r = first + i;
-      const T* z = logits_.row(r);
-      if (plain()) {
-        scale_[i] = weights_[r];
-        cross_[i] = static_cast<double>(z[labels_[r]]);
-      } else {
-        Summarize(r, z, weights_[r], scale_[i], cross_[i]);
+  // Fills scale_ and cross_ for the rows from `first` on, and returns their logits. If classes are
+  // masked those are written to `result`, with minus infinity for what takes no part.
+  MatrixView<const T> Prepare(int64_t first, MatrixView<T> result) {
+    const MatrixView<const T> logits = RowRange(logits_, first, result.rows);
+    if (plain()) {
+      for (int64_t i = 0; i < logits.rows; ++i) {
+        scale_[i] = weights_[first + i];
+        cross_[i] = static_cast<double>(logits(i, labels_[first + i]));
       }
-      if (!masked()) continue;
-      for (int64_t c = 0; c < numerators.columns; ++c) {
-        numerators(i, c) = TakesPart(r, c) ? z[c] : -std::numeric_limits<T>::infinity();
+      return logits;
+    }
+    for (int64_t i = 0; i < logits.rows; ++i) {
+      Summarize(first + i, logits.row(i), weights_[first + i], scale_[i], cross_[i]);
+    }
+    if (!masked()) return logits;
+    for (int64_t i = 0; i < logits.rows; ++i) {
+      for (int64_t c = 0; c < logits.columns; ++c) {
+        const bool takes_part = TakesPart(first + i, c);
+        result(i, c) = takes_part ? logits(i, c) : -std::numeric_limits<T>::infinity();
       }
     }
-    const MatrixView<const T> source =
-        masked() ? MatrixView<const T>(numerators) : RowRange(logits_, first, numerators.rows);
-    kernels::SoftmaxRows<T>(source, shift_, total_, numerators);
+    return result;
   }
 
   // scale = weight * sum of the targets; cross = sum of targets * (logits - largest logit).
@@ -374,13 +452,7 @@ class CrossEntropy {
   }
 
   // Makes weight * S p into weight * (S p - t), and returns weight * loss.
-  double SubtractTarget(int64_t r, int64_t i, double log_total, T* row) const {
-    const double weight = static_cast<double>(weights_[r]);
-    if (plain()) {
-      row[labels_[r]] -= weights_[r];
-      const T correct = static_cast<T>(cross_[i]) - shift_[i];
-      return weight * (log_total - static_cast<double>(correct));
-    }
+  double SubtractTarget(int64_t r, double log_total, double cross, T* row) const {
     const RowTarget<T> target = Target(r);
     double sum = 0;
     bool any = false;
@@ -394,7 +466,7 @@ class CrossEntropy {
       row[c] -= weights_[r] * t;
       sum += static_cast<double>(t);
     }
-    return any ? weight * (sum * log_total - cross_[i]) : 0;
+    return any ? static_cast<double>(weights_[r]) * (sum * log_total - cross) : 0;
   }
 
   MatrixView<const T> logits_;

@@ -11,7 +11,8 @@
 // may be the outputs, not the tangent or the targets.
 //
 // Row weights may have any sign; a weight of 0 makes the row's share 0 if its loss is finite, else
-// NaN. NaN in outputs makes the loss and that row's gradient NaN. Shapes that disagree are CHECKed.
+// NaN. NaN in an output makes the loss NaN, and its gradient; with softmax that of its whole row.
+// Shapes that disagree are CHECKed.
 //
 //   const double loss = nn::SoftmaxCrossEntropy<float>(logits, labels, weights, gradient);
 //   nn::SoftmaxCrossEntropy<float>(logits, labels, weights, gradient, {.mask = seen_classes});

@@ -127,12 +127,14 @@ void Optimizer<T>::BeginStep() {
 }
 
 template <typename T>
-void Optimizer<T>::Update(int64_t offset, nn::ConstRow<T> gradient, nn::Row<T> parameters) {
-  const int64_t size = static_cast<int64_t>(parameters.size());
+nn::Row<T> Optimizer<T>::State(int64_t slot, int64_t offset, int64_t size) {
   CHECK(offset >= 0 && size <= state_.size() - offset);
-  const auto state = [&](int64_t slot) {
-    return slot < state_.count() ? state_.row(slot).subspan(offset, size) : nn::Row<T>();
-  };
+  return slot < state_.count() ? state_.row(slot).subspan(offset, size) : nn::Row<T>();
+}
+
+template <typename T>
+void Optimizer<T>::Update(int64_t offset, nn::ConstRow<T> gradient, nn::Row<T> parameters) {
+  const auto state = [&](int64_t slot) { return State(slot, offset, std::ssize(parameters)); };
   switch (config_.kind) {
     case OptimizerKind::kSgd:
       return kernels::SgdStep<T>(sgd_, gradient, parameters, state(0));
@@ -145,22 +147,18 @@ void Optimizer<T>::Update(int64_t offset, nn::ConstRow<T> gradient, nn::Row<T> p
 }
 
 template <typename T>
-bool Optimizer<T>::velocity_takes_products() const {
-  return config_.kind == OptimizerKind::kSgd && config_.momentum > 0 && !config_.nesterov &&
-         config_.clip_norm == 0;
-}
-
-template <typename T>
-nn::Row<T> Optimizer<T>::velocity(int64_t offset, int64_t size) {
-  CHECK(velocity_takes_products());
-  CHECK(offset >= 0 && size >= 0 && size <= state_.size() - offset);
-  return state_.row(0).subspan(offset, size);
-}
-
-template <typename T>
-void Optimizer<T>::ApplyVelocity(int64_t offset, nn::Row<T> parameters) {
-  kernels::ApplyVelocity<T>(sgd_.rate, sgd_.decay, parameters,
-                            velocity(offset, static_cast<int64_t>(parameters.size())));
+void Optimizer<T>::UpdateProduct(int64_t offset, kernels::MatrixView<const T> d,
+                                 kernels::MatrixView<const T> x, nn::Row<T> parameters) {
+  const auto state = [&](int64_t slot) { return State(slot, offset, std::ssize(parameters)); };
+  switch (config_.kind) {
+    case OptimizerKind::kSgd:
+      return kernels::SgdProductStep<T>(sgd_, d, x, parameters, state(0));
+    case OptimizerKind::kAdam:
+    case OptimizerKind::kAdamW:
+      return kernels::AdamProductStep<T>(adam_, d, x, parameters, state(0), state(1));
+    case OptimizerKind::kRmsprop:
+      return kernels::RmspropProductStep<T>(rmsprop_, d, x, parameters, state(0), state(1));
+  }
 }
 
 template class Optimizer<float>;

@@ -23,6 +23,7 @@
 #include <cstdint>
 
 #include "absl/status/status.h"
+#include "common/kernels/aligned.h"
 #include "common/kernels/optimizer_update.h"
 #include "common/nn/rows.h"
 #include "common/optim/schedule.h"
@@ -66,14 +67,10 @@ class Optimizer {
   // `parameters` is the slice of the row at `offset`, `gradient` its gradient.
   void Update(int64_t offset, nn::ConstRow<T> gradient, nn::Row<T> parameters);
 
-  // Whether a gradient may be summed into the velocity itself instead (SGD with momentum, without
-  // Nesterov and clipping): after BeginStep the caller writes momentum() * velocity + g over the
-  // slice velocity(offset, size), for example with a GEMM, then calls ApplyVelocity, which does
-  // velocity += decay w;  w -= rate velocity. Up to rounding the same as Update.
-  bool velocity_takes_products() const;
-  T momentum() const { return static_cast<T>(config_.momentum); }
-  nn::Row<T> velocity(int64_t offset, int64_t size);
-  void ApplyVelocity(int64_t offset, nn::Row<T> parameters);
+  // The same for a dense layer's weights [outputs, inputs] at `offset`, whose gradient is the
+  // product d^T x of d [B, outputs] and x [B, inputs]: it is used in registers and never stored.
+  void UpdateProduct(int64_t offset, kernels::MatrixView<const T> d, kernels::MatrixView<const T> x,
+                     nn::Row<T> parameters);
 
   // What a checkpoint keeps: the number of steps begun, and the state [StateRows(config), size].
   // SGD: v if there is momentum; Adam and AdamW: m, s; RMSprop: s, and b if there is momentum.
@@ -87,6 +84,8 @@ class Optimizer {
 
  private:
   void Prepare(double gradient_scale);
+  // The slice of a state row; empty if there is no such row.
+  nn::Row<T> State(int64_t slot, int64_t offset, int64_t size);
 
   OptimizerConfig config_;
   int64_t steps_ = 0;

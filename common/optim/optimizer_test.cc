@@ -183,34 +183,6 @@ TYPED_TEST(Optimizers, ContinueFromASavedStateBitForBit) {
   }
 }
 
-TYPED_TEST(Optimizers, AGradientSummedIntoTheVelocityIsTheSameStepUpToRounding) {
-  using T = TypeParam;
-  for (const OptimizerConfig& config : Configs()) {
-    Optimizer<T> fused(config, kSize), plain(config, kSize);
-    ASSERT_EQ(fused.velocity_takes_products(),
-              config.kind == OptimizerKind::kSgd && config.momentum > 0 && !config.nesterov);
-    if (!fused.velocity_takes_products()) continue;
-    random::Stream stream(4);
-    std::vector<T> row = Normals<T>(stream);
-    std::vector<T> expected = row;
-    for (const std::vector<T>& gradient : Gradients<T>(stream, 20)) {
-      plain.Step(gradient, expected);
-      fused.BeginStep();
-      for (const int64_t offset : {int64_t{0}, int64_t{40}}) {
-        const int64_t size = offset == 0 ? 40 : kSize - 40;
-        const nn::Row<T> velocity = fused.velocity(offset, size);
-        for (int64_t i = 0; i < size; ++i) {
-          velocity[i] = fused.momentum() * velocity[i] + gradient[offset + i];
-        }
-        fused.ApplyVelocity(offset, nn::Row<T>(row).subspan(offset, size));
-      }
-      for (int64_t i = 0; i < kSize; ++i) {
-        ASSERT_NEAR(row[i], expected[i], 100 * std::numeric_limits<T>::epsilon());
-      }
-    }
-  }
-}
-
 TYPED_TEST(Optimizers, FloatFollowsDouble) {
   using T = TypeParam;
   for (const OptimizerConfig& config : Configs()) {

@@ -3,13 +3,11 @@
 #include <algorithm>
 
 #include "common/kernels/elementwise.h"
-#include "common/kernels/gemm.h"
 #include "common/kernels/norm.h"
 
 namespace perennial::optim {
 
 using kernels::MatrixView;
-using kernels::Transpose;
 
 template <typename T>
 nn::Row<T> UpdateSink<T>::Scratch(int64_t size) {
@@ -27,19 +25,8 @@ void UpdateSink<T>::UpdateBias(int64_t offset, MatrixView<const T> d) {
 
 template <typename T>
 void UpdateSink<T>::Dense(const nn::DenseSlot& slot, MatrixView<const T> x, MatrixView<const T> d) {
-  const int64_t size = slot.outputs * slot.inputs;
-  const nn::Row<T> weights = row_.subspan(slot.weight_offset, size);
-  const bool into_velocity = optimizer_.velocity_takes_products();
-  const nn::Row<T> gradient =
-      into_velocity ? optimizer_.velocity(slot.weight_offset, size) : Scratch(size);
-  kernels::Gemm<T>(Transpose::kYes, Transpose::kNo, 1, d, x,
-                   into_velocity ? optimizer_.momentum() : T(0),
-                   {gradient.data(), slot.outputs, slot.inputs, slot.inputs});
-  if (into_velocity) {
-    optimizer_.ApplyVelocity(slot.weight_offset, weights);
-  } else {
-    optimizer_.Update(slot.weight_offset, gradient, weights);
-  }
+  optimizer_.UpdateProduct(slot.weight_offset, d, x,
+                           row_.subspan(slot.weight_offset, slot.outputs * slot.inputs));
   UpdateBias(slot.bias_offset, d);
 }
 

@@ -1,9 +1,9 @@
 // The optimizer's update fused into the backward pass: each layer's parameters are updated as soon
 // as its gradient is known, while all of it is in the cache.
 //
-// Plain SGD with momentum sums the weight gradient straight into its velocity (a product with
-// beta = momentum), so no gradient is ever stored. Other optimizers get the gradient of one layer
-// at a time. No clipping by the norm of the whole gradient.
+// The weight gradient of a dense layer is computed tile by tile in registers and used at once, so
+// no gradient is ever stored, and parameters and state are read and written once. No clipping by
+// the norm of the whole gradient.
 //
 //   optim::Optimizer<float> optimizer(config, network.layout().trainable());
 //   optim::UpdateSink<float> sink(optimizer, row);

@@ -184,21 +184,6 @@ EagerNetworkResult EagerNetwork(const nn::NetworkSpec& spec, const nn::Parameter
   return result;
 }
 
-std::vector<double> EagerSgd(std::span<const double> start,
-                             const std::vector<std::vector<double>>& gradients,
-                             double learning_rate, double momentum, double weight_decay) {
-  const int64_t size = static_cast<int64_t>(start.size());
-  torch::Tensor parameters = ToTensor(start, {size}).requires_grad_();
-  torch::optim::SGD optimizer(
-      {parameters},
-      torch::optim::SGDOptions(learning_rate).momentum(momentum).weight_decay(weight_decay));
-  for (const std::vector<double>& gradient : gradients) {
-    parameters.mutable_grad() = ToTensor(gradient, {size});
-    optimizer.step();
-  }
-  return ToVector(parameters);
-}
-
 std::vector<double> EagerRotate(std::span<const double> image, int64_t height, int64_t width,
                                 double degrees) {
   namespace F = torch::nn::functional;

@@ -49,11 +49,6 @@ struct EagerNetworkResult {
 EagerNetworkResult EagerNetwork(const nn::NetworkSpec& spec, const nn::ParameterLayout& layout,
                                 std::span<const double> row, const EagerNetworkInput& input);
 
-// The parameters after torch::optim::SGD has taken one step for each gradient [steps][D].
-std::vector<double> EagerSgd(std::span<const double> start,
-                             const std::vector<std::vector<double>>& gradients,
-                             double learning_rate, double momentum, double weight_decay);
-
 // A grey image [height, width] turned counter-clockwise as seen, by affine_grid and bilinear
 // grid_sample with zeros outside. height must equal width.
 std::vector<double> EagerRotate(std::span<const double> image, int64_t height, int64_t width,
