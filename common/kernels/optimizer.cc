@@ -1,5 +1,7 @@
 #include "common/kernels/optimizer.h"
 
+#include <type_traits>
+
 #include "common/base/logging.h"
 
 // The rest of this file is compiled once for every instruction set that Highway knows.
@@ -52,6 +54,9 @@ constexpr int64_t kTileVectors = 4;
 constexpr int64_t kTileVectors = 2;
 #endif
 
+// Whole, or the compiler keeps the sums in memory.
+#define PERENNIAL_UNROLL _Pragma("GCC unroll 8")
+
 // The sums over k of delta[k, r] x[k, c] for kRows rows at `delta` and kVectors vectors at `x`, the
 // last of them a `part`; then their updates, the first at number `place` of the run.
 template <int64_t kRows, int64_t kVectors, typename T, class Part, class Update>
@@ -62,25 +67,45 @@ HWY_INLINE void ProductTile(const T* HWY_RESTRICT delta, int64_t delta_stride,
   using V = hn::VFromD<decltype(d)>;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   V sums[kRows][kVectors];
+  PERENNIAL_UNROLL
   for (int64_t r = 0; r < kRows; ++r) {
+    PERENNIAL_UNROLL
     for (int64_t c = 0; c < kVectors; ++c) sums[r][c] = hn::Zero(d);
   }
   for (int64_t k = 0; k < rows; ++k, delta += delta_stride, x += x_stride) {
     V inputs[kVectors];
+    PERENNIAL_UNROLL
     for (int64_t c = 0; c + 1 < kVectors; ++c) inputs[c] = hn::LoadU(d, x + c * lanes);
     inputs[kVectors - 1] = part.Load(d, x + (kVectors - 1) * lanes);
+    PERENNIAL_UNROLL
     for (int64_t r = 0; r < kRows; ++r) {
       const V factor = hn::Set(d, delta[r]);
+      PERENNIAL_UNROLL
       for (int64_t c = 0; c < kVectors; ++c) {
         sums[r][c] = hn::MulAdd(factor, inputs[c], sums[r][c]);
       }
     }
   }
+  PERENNIAL_UNROLL
   for (int64_t r = 0; r < kRows; ++r, place += columns) {
+    PERENNIAL_UNROLL
     for (int64_t c = 0; c + 1 < kVectors; ++c) update(Whole(), d, place + c * lanes, sums[r][c]);
-    update(part, d, place + (kVectors - 1) * lanes, sums[r][kVectors - 1]);
+    const int64_t last = place + (kVectors - 1) * lanes;
+    if constexpr (std::is_same_v<Part, Whole>) {
+      update(part, d, last, sums[r][kVectors - 1]);
+    } else {
+      // One by one: masked stores are slow on some CPUs.
+      HWY_ALIGN T gradients[hn::MaxLanes(d)];
+      hn::Store(sums[r][kVectors - 1], d, gradients);
+      for (size_t i = 0; i < part.count; ++i) {
+        const One<T> one;
+        update(Whole(), one, last + static_cast<int64_t>(i), hn::Set(one, gradients[i]));
+      }
+    }
   }
 }
+
+#undef PERENNIAL_UNROLL
 
 // All rows of `kVectors` vectors of columns that begin at `column`.
 template <int64_t kVectors, typename T, class Part, class Update>
