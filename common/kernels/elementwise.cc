@@ -62,12 +62,34 @@ void GatherPixelsMappedT(const uint8_t* pixels, int64_t features, const int32_t*
 
 template <typename T>
 void ColumnSumsT(MatrixView<const T> x, T scale, bool accumulate, T* out) {
-  ForEach<T>(x.columns, [&](auto d, int64_t i) HWY_ATTR {
-    auto sum = hn::Zero(d);
-    for (int64_t r = 0; r < x.rows; ++r) sum = hn::Add(sum, hn::LoadU(d, x.row(r) + i));
-    sum = hn::Mul(sum, hn::Set(d, scale));
-    if (accumulate) sum = hn::Add(sum, hn::LoadU(d, out + i));
-    hn::StoreU(sum, d, out + i);
+  const Tag<T> d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto finish = [=](auto tag, auto sum, int64_t i) HWY_ATTR {
+    sum = hn::Mul(sum, hn::Set(tag, scale));
+    if (accumulate) sum = hn::Add(sum, hn::LoadU(tag, out + i));
+    hn::StoreU(sum, tag, out + i);
+  };
+  // Four sums at a time, so that an addition need not wait for the one before.
+  int64_t i = 0;
+  for (; i + 4 * lanes <= x.columns; i += 4 * lanes) {
+    auto sum0 = hn::Zero(d), sum1 = sum0, sum2 = sum0, sum3 = sum0;
+    const T* from = x.data + i;
+    for (int64_t r = 0; r < x.rows; ++r, from += x.stride) {
+      sum0 = hn::Add(sum0, hn::LoadU(d, from));
+      sum1 = hn::Add(sum1, hn::LoadU(d, from + lanes));
+      sum2 = hn::Add(sum2, hn::LoadU(d, from + 2 * lanes));
+      sum3 = hn::Add(sum3, hn::LoadU(d, from + 3 * lanes));
+    }
+    finish(d, sum0, i);
+    finish(d, sum1, i + lanes);
+    finish(d, sum2, i + 2 * lanes);
+    finish(d, sum3, i + 3 * lanes);
+  }
+  const int64_t begin = i;
+  ForEach<T>(x.columns - begin, [&](auto tag, int64_t at) HWY_ATTR {
+    auto sum = hn::Zero(tag);
+    for (int64_t r = 0; r < x.rows; ++r) sum = hn::Add(sum, hn::LoadU(tag, x.row(r) + begin + at));
+    finish(tag, sum, begin + at);
   });
 }
 

@@ -172,6 +172,16 @@ int64_t AffinePass<T>::Bytes(const Network& network, int64_t max_rows, int64_t m
 }
 
 template <typename T>
+int64_t AffinePass<T>::TrainingFlops(const Network& network, int64_t rows, int64_t basis,
+                                     int64_t targets, int64_t points) {
+  int64_t first = 0;  // Multiply-adds of an example in layers that read the inputs.
+  for (const Network::Layer& layer : network.layers_) {
+    if (layer.dense.reads_inputs) first += network.multiply_adds(layer);
+  }
+  return 2 * rows * ((basis + targets) * first + points * 3 * (network.multiply_adds() - first));
+}
+
+template <typename T>
 void AffinePass<T>::Begin(std::span<const ConstRow<T>> basis, const data::Batch& batch,
                           const ForwardOptions& options) {
   CHECK(!basis.empty() && std::ssize(basis) <= max_basis_);

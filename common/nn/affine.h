@@ -47,6 +47,11 @@ class AffinePass {
   // Memory that one takes.
   static int64_t Bytes(const Network& network, int64_t max_rows, int64_t max_basis);
 
+  // Floating-point operations of the matrix products of a batch of `rows`: forward and backward at
+  // `points` points, with gradients for `targets` rows of the basis.
+  static int64_t TrainingFlops(const Network& network, int64_t rows, int64_t basis, int64_t targets,
+                               int64_t points);
+
   // Gathers the batch and multiplies it with each row of the basis. The rows must stay as they are
   // until the last Backward. A dropout mask is the same at all points.
   void Begin(std::span<const ConstRow<T>> basis, const data::Batch& batch,

@@ -135,6 +135,17 @@ TEST_P(AffinePassTest, AtACornerTheOutputsAreTheCornersBitForBit) {
   EXPECT_EQ(testing::ToDoubles(pass.workspace().output()), testing::ToDoubles(workspace.output()));
 }
 
+TEST_P(AffinePassTest, OnePointOnABasisOfOneCostsATrainingStep) {
+  EXPECT_EQ(AffinePass<double>::TrainingFlops(network_, 9, 1, 1, 1), network_.training_flops(9));
+}
+
+TEST(AffinePassFlopsTest, PointsShareTheFirstLayer) {
+  const Network network = *Network::Create(MultilayerPerceptron(784, {256, 256}, 10));
+  const int64_t first = 784 * 256, later = 256 * 256 + 256 * 10;
+  EXPECT_EQ(AffinePass<float>::TrainingFlops(network, 64, 2, 1, 11),
+            2 * 64 * (3 * first + 11 * 3 * later));
+}
+
 INSTANTIATE_TEST_SUITE_P(Cases, AffinePassTest, ::testing::ValuesIn(testing::NetworkCases()),
                          [](const auto& instance) { return instance.param->name(); });
 

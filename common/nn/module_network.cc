@@ -13,7 +13,7 @@
 #include "common/base/logging.h"
 #include "common/base/status_macros.h"
 #include "common/kernels/aligned.h"
-#include "common/kernels/elementwise.h"
+#include "common/nn/gather.h"
 #include "common/nn/torch_boundary.h"
 
 namespace perennial::nn {
@@ -282,30 +282,7 @@ at::Tensor GatherInputs(const data::Batch& batch, at::IntArrayRef shape) {
   std::vector<int64_t> extents = {batch.size()};
   extents.insert(extents.end(), shape.begin(), shape.end());
   at::Tensor inputs = at::empty(extents, kScalarType<T>);
-  kernels::MatrixView<T> out = {inputs.mutable_data_ptr<T>(), 0, features, features};
-  for (const data::BatchPart& part : batch.parts()) {
-    const data::InputTable& table = part.inputs;
-    const bool mapped = !part.feature_map.empty();
-    CHECK_EQ(mapped ? std::ssize(part.feature_map) : table.features(), features);
-    CHECK(table.kind() != data::InputTable::Kind::kOneHot) << "one-hot inputs are not dense";
-    out.rows = std::ssize(part.indices);
-    if (table.kind() == data::InputTable::Kind::kBytes) {
-      const T scale = static_cast<T>(table.scale());
-      const T shift = static_cast<T>(table.shift());
-      if (mapped) {
-        kernels::GatherPixelsMapped<T>(table.bytes(), table.features(), part.feature_map.data(),
-                                       part.indices, scale, shift, out);
-      } else {
-        kernels::GatherPixels<T>(table.bytes(), table.features(), part.indices, scale, shift, out);
-      }
-    } else if (mapped) {
-      kernels::GatherRowsMapped<T, float>(table.floats(), table.features(), part.feature_map.data(),
-                                          part.indices, out);
-    } else {
-      kernels::GatherRows<T, float>(table.floats(), table.features(), part.indices, out);
-    }
-    out.data += out.rows * features;
-  }
+  Gather<T>(batch, {inputs.mutable_data_ptr<T>(), batch.size(), features, features});
   return inputs;
 }
 

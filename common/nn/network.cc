@@ -14,6 +14,7 @@
 #include "common/kernels/gemm.h"
 #include "common/kernels/norm.h"
 #include "common/kernels/uniform.h"
+#include "common/nn/gather.h"
 
 namespace perennial::nn {
 namespace {
@@ -44,27 +45,6 @@ void CopyMatrix(MatrixView<const T> from, MatrixView<T> to) {
 template <typename T>
 void FillZero(MatrixView<T> view) {
   for (int64_t r = 0; r < view.rows; ++r) std::fill_n(view.row(r), view.columns, T(0));
-}
-
-template <typename T>
-void Gather(const data::BatchPart& part, MatrixView<T> out) {
-  const data::InputTable& table = part.inputs;
-  const bool mapped = !part.feature_map.empty();
-  if (table.kind() == data::InputTable::Kind::kBytes) {
-    const T scale = static_cast<T>(table.scale());
-    const T shift = static_cast<T>(table.shift());
-    if (mapped) {
-      kernels::GatherPixelsMapped<T>(table.bytes(), table.features(), part.feature_map.data(),
-                                     part.indices, scale, shift, out);
-    } else {
-      kernels::GatherPixels<T>(table.bytes(), table.features(), part.indices, scale, shift, out);
-    }
-  } else if (mapped) {
-    kernels::GatherRowsMapped<T, float>(table.floats(), table.features(), part.feature_map.data(),
-                                        part.indices, out);
-  } else {
-    kernels::GatherRows<T, float>(table.floats(), table.features(), part.indices, out);
-  }
 }
 
 }  // namespace
@@ -179,14 +159,14 @@ int Network::block(absl::string_view name) const {
 
 int64_t Network::multiply_adds() const {
   int64_t total = 0;
-  for (const Layer& layer : layers_) total += layer.dense.inputs * layer.dense.outputs;
+  for (const Layer& layer : layers_) total += multiply_adds(layer);
   return total;
 }
 
 int64_t Network::training_flops(int64_t rows) const {
   int64_t without = 0;
   for (const Layer& layer : layers_) {
-    if (layer.dense.reads_inputs) without += layer.dense.inputs * layer.dense.outputs;
+    if (layer.dense.reads_inputs) without += multiply_adds(layer);
   }
   return 2 * rows * (3 * multiply_adds() - without);
 }
@@ -244,33 +224,27 @@ template <typename T>
 void Network::Load(const data::Batch& batch, Workspace<T>& workspace,
                    const ForwardOptions& options) const {
   Prepare(batch.size(), workspace, options);
-  MatrixView<T> rest = workspace.gathered_;
-  rest.rows = batch.size();
-  workspace.inputs_ = rest;
+  if (!spec_.one_hot) {
+    MatrixView<T> gathered = workspace.gathered_;
+    gathered.rows = batch.size();
+    Gather<T>(batch, gathered);
+    workspace.inputs_ = gathered;
+    return;
+  }
   workspace.active_.clear();
   for (const data::BatchPart& part : batch.parts()) {
     const data::InputTable& table = part.inputs;
-    const bool one_hot = table.kind() == data::InputTable::Kind::kOneHot;
+    CHECK(table.kind() == data::InputTable::Kind::kOneHot && part.feature_map.empty())
+        << "a network for one-hot inputs";
     CHECK_EQ(table.features(), spec_.inputs);
-    CHECK_EQ(one_hot, spec_.one_hot) << "one-hot inputs are for networks that are made for them";
-    CHECK(part.feature_map.empty() || (!one_hot && std::ssize(part.feature_map) == spec_.inputs));
+    const int64_t count = table.stored();
+    CHECK(workspace.active_.empty() || workspace.active_per_row_ == count)
+        << "parts of a batch must have as many active features an example";
+    workspace.active_per_row_ = count;
+    CheckIndices(part);
     for (const int32_t index : part.indices) {
-      CHECK(index >= 0 && index < table.size()) << "example " << index << " of " << table.size();
-    }
-    if (one_hot) {
-      const int64_t count = table.stored();
-      CHECK(workspace.active_.empty() || workspace.active_per_row_ == count)
-          << "parts of a batch must have as many active features an example";
-      workspace.active_per_row_ = count;
-      for (const int32_t index : part.indices) {
-        const int32_t* active = table.active() + index * count;
-        workspace.active_.insert(workspace.active_.end(), active, active + count);
-      }
-    } else {
-      const int64_t count = std::ssize(part.indices);
-      Gather<T>(part, rest);
-      rest.data += count * rest.stride;
-      rest.rows -= count;
+      const int32_t* active = table.active() + index * count;
+      workspace.active_.insert(workspace.active_.end(), active, active + count);
     }
   }
 }

@@ -89,7 +89,8 @@ class Network {
   int block(absl::string_view name) const;
   int64_t outputs(int block) const { return layers_[blocks_[block].end - 1].outputs; }
 
-  // Multiply-adds of one example's forward pass, of matrix products alone.
+  // Multiply-adds of one example's forward pass, of matrix products alone: what one-hot inputs
+  // gather is none.
   int64_t multiply_adds() const;
   // Floating-point operations (two a multiply-add) of `rows` examples that all blocks see. A
   // training step needs no gradient of the inputs, which saves one of three products of the layers
@@ -159,6 +160,10 @@ class Network {
   };
 
   absl::Status AddBlock(const BlockSpec& spec);
+  int64_t multiply_adds(const Layer& layer) const {
+    const bool gathered = spec_.one_hot && layer.dense.reads_inputs;
+    return gathered ? 0 : layer.dense.inputs * layer.dense.outputs;
+  }
 
   // The part of Forward before the layers: gathers the batch.
   template <typename T>

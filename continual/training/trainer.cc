@@ -105,8 +105,13 @@ PhaseTrainer::Work PhaseTrainer::WorkOf(int64_t step) const {
   bool plain = false;
   for (size_t i = 0; i < phase_.terms.size(); ++i) {
     const LossTerm& term = phase_.terms[i];
+    const int64_t rows = BatchSize(i, step);
     const int64_t points = term.line.has_value() ? term.line->points : 1;
-    (term.replay ? work.replayed : work.examples) += points * BatchSize(i, step);
+    const int64_t flops = term.line.has_value()
+                              ? nn::AffinePass<float>::TrainingFlops(network_, rows, 2, 1, points)
+                              : network_.training_flops(rows);
+    (term.replay ? work.replayed : work.examples) += points * rows;
+    (term.replay ? work.replay_flops : work.training_flops) += flops;
     if (term.line.has_value()) work.passes += points;
     plain |= !term.line.has_value();
   }
@@ -268,8 +273,8 @@ void TaskUnit::MakePlan() {
       task_plan.phase_steps.push_back(trainer.steps());
       for (int64_t step = 0; step < trainer.steps(); ++step) {
         const PhaseTrainer::Work work = trainer.WorkOf(step);
-        plan_.training_flops += static_cast<double>(network.training_flops(work.examples));
-        plan_.replay_flops += static_cast<double>(network.training_flops(work.replayed));
+        plan_.training_flops += static_cast<double>(work.training_flops);
+        plan_.replay_flops += static_cast<double>(work.replay_flops);
         planned_passes_ += work.passes;
       }
       int64_t bytes = trainer.MemoryBytes();
@@ -382,8 +387,7 @@ absl::Status TaskUnit::TrainingStep() {
   }
   loss_sum_ += loss;
   const PhaseTrainer::Work work = trainer_->WorkOf(now_.step);
-  flops_done_ +=
-      static_cast<double>(options_.network.training_flops(work.examples + work.replayed));
+  flops_done_ += static_cast<double>(work.training_flops + work.replay_flops);
   if (++now_.step == trainer_->steps()) {
     events_.push_back({.step = steps_done_ + 1,
                        .values = {{"task", now_.task + 1},

@@ -44,11 +44,15 @@ class PhaseTrainer {
 
   int64_t steps() const { return steps_; }
 
-  // Examples that step `step` propagates forward and back, points of lines counted singly.
+  // Examples that step `step` propagates forward and back, points of lines counted singly, and the
+  // floating-point operations of the matrix products, of which points share those of the first
+  // layer.
   struct Work {
     int64_t examples = 0;  // Of terms that are no replay.
     int64_t replayed = 0;  // Of replay terms.
     int64_t passes = 0;    // Forward and backward passes over a batch.
+    int64_t training_flops = 0;
+    int64_t replay_flops = 0;
   };
   Work WorkOf(int64_t step) const;
   // Memory of the phase's passes, gradients and optimizer, for rows of `network`.
