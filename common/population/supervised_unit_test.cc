@@ -50,8 +50,9 @@ TEST(SupervisedUnitTest, Learns) {
   EXPECT_TRUE(unit.finished());
   EXPECT_EQ(unit.progress(), 1);
   EXPECT_LT(unit.Results().measurements[0].value, 0.3 * first);
-  nn::Workspace<float> workspace(*Options().network, 50);
-  EXPECT_GT(nn::Evaluate(*Options().network, unit.row(), Images(), workspace).accuracy, 0.95);
+  const std::shared_ptr<const nn::Network> network = Options().network;
+  nn::Workspace<float> workspace(*network, 50);
+  EXPECT_GT(nn::Evaluate(*network, unit.row(), Images(), workspace).accuracy, 0.95);
   unit.Release();
   EXPECT_EQ(unit.Results().measurements.size(), 1u);
 }
