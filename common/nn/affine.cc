@@ -172,13 +172,16 @@ int64_t AffinePass<T>::Bytes(const Network& network, int64_t max_rows, int64_t m
 }
 
 template <typename T>
-int64_t AffinePass<T>::TrainingFlops(const Network& network, int64_t rows, int64_t basis,
-                                     int64_t targets, int64_t points) {
+double AffinePass<T>::TrainingFlops(const Network& network, int64_t rows, int64_t basis,
+                                    int64_t targets, int64_t points) {
   int64_t first = 0;  // Multiply-adds of an example in layers that read the inputs.
   for (const Network::Layer& layer : network.layers_) {
     if (layer.dense.reads_inputs) first += network.multiply_adds(layer);
   }
-  return 2 * rows * ((basis + targets) * first + points * 3 * (network.multiply_adds() - first));
+  const double later = static_cast<double>(network.multiply_adds() - first);
+  return 2.0 * static_cast<double>(rows) *
+         (static_cast<double>((basis + targets) * first) +
+          3.0 * static_cast<double>(points) * later);
 }
 
 template <typename T>

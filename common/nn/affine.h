@@ -49,8 +49,8 @@ class AffinePass {
 
   // Floating-point operations of the matrix products of a batch of `rows`: forward and backward at
   // `points` points, with gradients for `targets` rows of the basis.
-  static int64_t TrainingFlops(const Network& network, int64_t rows, int64_t basis, int64_t targets,
-                               int64_t points);
+  static double TrainingFlops(const Network& network, int64_t rows, int64_t basis, int64_t targets,
+                              int64_t points);
 
   // Gathers the batch and multiplies it with each row of the basis. The rows must stay as they are
   // until the last Backward. A dropout mask is the same at all points.

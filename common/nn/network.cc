@@ -163,12 +163,12 @@ int64_t Network::multiply_adds() const {
   return total;
 }
 
-int64_t Network::training_flops(int64_t rows) const {
+double Network::training_flops(int64_t rows) const {
   int64_t without = 0;
   for (const Layer& layer : layers_) {
     if (layer.dense.reads_inputs) without += multiply_adds(layer);
   }
-  return 2 * rows * (3 * multiply_adds() - without);
+  return 2.0 * static_cast<double>(rows) * static_cast<double>(3 * multiply_adds() - without);
 }
 
 template <typename T>

@@ -92,11 +92,13 @@ class Network {
   // Multiply-adds of one example's forward pass, of matrix products alone: what one-hot inputs
   // gather is none.
   int64_t multiply_adds() const;
-  // Floating-point operations (two a multiply-add) of `rows` examples that all blocks see. A
-  // training step needs no gradient of the inputs, which saves one of three products of the layers
-  // that read them.
-  int64_t forward_flops(int64_t rows) const { return 2 * rows * multiply_adds(); }
-  int64_t training_flops(int64_t rows) const;
+  // Floating-point operations (two a multiply-add) of `rows` examples that all blocks see, whole
+  // numbers. A training step needs no gradient of the inputs, which saves one of three products of
+  // the layers that read them.
+  double forward_flops(int64_t rows) const {
+    return 2.0 * static_cast<double>(rows) * static_cast<double>(multiply_adds());
+  }
+  double training_flops(int64_t rows) const;
 
   // See NetworkSpec::initializer; gaps are zero. Float and double rows get the same numbers,
   // rounded.

@@ -121,8 +121,8 @@ void SetRate(benchmark::State& state, const char* name, double seconds) {
                                             benchmark::Counter::kIsRate);
 }
 
-void SetFloor(benchmark::State& state, int64_t flops) {
-  SetRate(state, "floor_ratio", static_cast<double>(flops) / GemmPeak());
+void SetFloor(benchmark::State& state, double flops) {
+  SetRate(state, "floor_ratio", flops / GemmPeak());
 }
 
 // An iteration is one step of one unit; units take turns of 100 steps, as a scheduler lets them.

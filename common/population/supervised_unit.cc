@@ -42,7 +42,7 @@ SupervisedUnit::SupervisedUnit(SupervisedOptions options) : options_(std::move(o
   for (int64_t step = epochs * sizes.batches_per_epoch(); step < options_.steps; ++step) {
     examples += sizes.BatchSize(step);
   }
-  plan_.training_flops = static_cast<double>(options_.network->training_flops(examples));
+  plan_.training_flops = options_.network->training_flops(examples);
   const int64_t rows = 1 + optim::Optimizer<float>::StateRows(options_.optimizer);
   plan_.memory_bytes = static_cast<double>(
       rows * options_.network->layout().size() * static_cast<int64_t>(sizeof(float)) +

@@ -107,9 +107,9 @@ PhaseTrainer::Work PhaseTrainer::WorkOf(int64_t step) const {
     const LossTerm& term = phase_.terms[i];
     const int64_t rows = BatchSize(i, step);
     const int64_t points = term.line.has_value() ? term.line->points : 1;
-    const int64_t flops = term.line.has_value()
-                              ? nn::AffinePass<float>::TrainingFlops(network_, rows, 2, 1, points)
-                              : network_.training_flops(rows);
+    const double flops = term.line.has_value()
+                             ? nn::AffinePass<float>::TrainingFlops(network_, rows, 2, 1, points)
+                             : network_.training_flops(rows);
     (term.replay ? work.replayed : work.examples) += points * rows;
     (term.replay ? work.replay_flops : work.training_flops) += flops;
     if (term.line.has_value()) work.passes += points;
@@ -273,8 +273,8 @@ void TaskUnit::MakePlan() {
       task_plan.phase_steps.push_back(trainer.steps());
       for (int64_t step = 0; step < trainer.steps(); ++step) {
         const PhaseTrainer::Work work = trainer.WorkOf(step);
-        plan_.training_flops += static_cast<double>(work.training_flops);
-        plan_.replay_flops += static_cast<double>(work.replay_flops);
+        plan_.training_flops += work.training_flops;
+        plan_.replay_flops += work.replay_flops;
         planned_passes_ += work.passes;
       }
       int64_t bytes = trainer.MemoryBytes();
@@ -287,7 +287,7 @@ void TaskUnit::MakePlan() {
     if (learner->PredictingRow(task, sizes->tasks()).has_value()) {
       task_plan.tests = task + 1;
       for (int i = 0; i <= task; ++i) {
-        plan_.evaluation_flops += static_cast<double>(network.forward_flops(sizes->test_size(i)));
+        plan_.evaluation_flops += network.forward_flops(sizes->test_size(i));
       }
       test_bytes += int64_t{sizes->test_size(task)} * network.inputs();
     }
@@ -387,7 +387,7 @@ absl::Status TaskUnit::TrainingStep() {
   }
   loss_sum_ += loss;
   const PhaseTrainer::Work work = trainer_->WorkOf(now_.step);
-  flops_done_ += static_cast<double>(work.training_flops + work.replay_flops);
+  flops_done_ += work.training_flops + work.replay_flops;
   if (++now_.step == trainer_->steps()) {
     events_.push_back({.step = steps_done_ + 1,
                        .values = {{"task", now_.task + 1},
@@ -415,7 +415,7 @@ absl::Status TaskUnit::TestingStep() {
                      " after training on task ", now_.task + 1, "; choose smaller learning rates"));
   }
   accuracy_.Set(now_.task, now_.tested, result.accuracy);
-  flops_done_ += static_cast<double>(options_.network.forward_flops(images->size()));
+  flops_done_ += options_.network.forward_flops(images->size());
   events_.push_back({.step = steps_done_ + 1,
                      .values = {{"after_task", now_.task + 1},
                                 {"task", now_.tested + 1},

@@ -51,8 +51,8 @@ class PhaseTrainer {
     int64_t examples = 0;  // Of terms that are no replay.
     int64_t replayed = 0;  // Of replay terms.
     int64_t passes = 0;    // Forward and backward passes over a batch.
-    int64_t training_flops = 0;
-    int64_t replay_flops = 0;
+    double training_flops = 0;
+    double replay_flops = 0;
   };
   Work WorkOf(int64_t step) const;
   // Memory of the phase's passes, gradients and optimizer, for rows of `network`.
