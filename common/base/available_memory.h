@@ -15,6 +15,11 @@ int64_t AvailableMemoryBytes();
 // Bytes that the text of /proc/meminfo says are available; -1 if it says nothing.
 int64_t ParseMemoryAvailable(absl::string_view meminfo);
 
+// Bytes left below a control group's limit, from the texts of its files of limit, usage and
+// statistics, where cached files count as free; -1 without a limit.
+int64_t ParseGroupMemory(absl::string_view limit, absl::string_view usage,
+                         absl::string_view statistics);
+
 }  // namespace perennial::base
 
 #endif  // PERENNIAL_COMMON_BASE_AVAILABLE_MEMORY_H_

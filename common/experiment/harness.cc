@@ -378,6 +378,8 @@ absl::Status ExperimentRun::Execute(const CommandLine& command, Experiment& expe
       {.blas = kernels::BlasVersion(), .threads = threads, .device = command.device});
   gemm_peak_ = kernels::MeasureGemmPeak();
   PERENNIAL_RETURN_IF_ERROR(MakeUnits(experiment));
+  // Before units are loaded, which the plan counts too.
+  const int64_t memory_bytes = base::AvailableMemoryBytes();
   if (state == record::RunState::kNew) {
     PERENNIAL_ASSIGN_OR_RETURN(folder_, record::RunFolder::Create(path));
     // The seeds stand in run.json, so that it comes before what makes the folder a run.
@@ -410,6 +412,7 @@ absl::Status ExperimentRun::Execute(const CommandLine& command, Experiment& expe
                     static_cast<int64_t>(units_.size()), totals.fraction());
   absl::Status status =
       population::RunUnits(pointers, {.threads = threads,
+                                      .memory_bytes = memory_bytes,
                                       .stop = surroundings_.stop,
                                       .after_chunk = [this](int64_t index, double cpu_seconds) {
                                         return AfterChunk(units_[index], cpu_seconds);

@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <memory>
 #include <new>
+#include <type_traits>
 #include <vector>
 
 namespace perennial::kernels {
@@ -51,8 +52,17 @@ struct MatrixView {
 
   T* row(int64_t index) const { return data + index * stride; }
   T& operator()(int64_t r, int64_t c) const { return data[r * stride + c]; }
-  operator MatrixView<const T>() const { return {data, rows, columns, stride}; }
+  // To MatrixView<const T>: a template, so that the latter has no conversion to itself.
+  template <typename U>
+  requires(std::is_same_v<U, const T> && !std::is_const_v<T>) operator MatrixView<U>() const {
+    return {data, rows, columns, stride};
+  }
 };
+
+template <typename A, typename B>
+constexpr bool SameShape(MatrixView<A> a, MatrixView<B> b) {
+  return a.rows == b.rows && a.columns == b.columns;
+}
 
 }  // namespace perennial::kernels
 

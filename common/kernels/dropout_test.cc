@@ -118,5 +118,20 @@ TYPED_TEST(DropoutTest, ExtremeRatesAndNonFiniteNumbers) {
   });
 }
 
+TYPED_TEST(DropoutTest, DenormalNumbersAreKept) {
+  using T = TypeParam;
+  constexpr T kTiny = std::numeric_limits<T>::denorm_min();
+  const random::Stream stream(2);
+  OnEveryTarget([&] {
+    std::vector<T> x(67), out(67);
+    for (size_t i = 0; i < x.size(); ++i) x[i] = T(i) * (i % 2 == 0 ? kTiny : -kTiny);
+    Dropout<T>(stream, 0.5, MatrixView<const T>{x.data(), 1, 67, 67},
+               MatrixView<T>{out.data(), 1, 67, 67});
+    for (int64_t i = 0; i < 67; ++i) {
+      EXPECT_EQ(out[i], Word(stream, i) < 0x80000000u ? 0 : 2 * x[i]) << i;
+    }
+  });
+}
+
 }  // namespace
 }  // namespace perennial::kernels

@@ -143,13 +143,6 @@ void DotT(const T* x, const T* y, int64_t count, double* result) {
 }
 
 template <typename T>
-void ScaleT(T alpha, T* x, int64_t count) {
-  ForEach<T>(count, [&](auto d, int64_t i) HWY_ATTR {
-    hn::StoreU(hn::Mul(hn::Set(d, alpha), hn::LoadU(d, x + i)), d, x + i);
-  });
-}
-
-template <typename T>
 void SquareT(MatrixView<const T> x, MatrixView<T> out) {
   for (int64_t r = 0; r < x.rows; ++r) {
     const T* row = x.row(r);
@@ -182,7 +175,6 @@ PERENNIAL_KERNEL(ColumnSums)
 PERENNIAL_KERNEL(LinePoint)
 PERENNIAL_KERNEL(Axpy)
 PERENNIAL_KERNEL(Dot)
-PERENNIAL_KERNEL(Scale)
 PERENNIAL_KERNEL(Square)
 PERENNIAL_KERNEL(Combine)
 
@@ -199,7 +191,6 @@ PERENNIAL_EXPORT(ColumnSums)
 PERENNIAL_EXPORT(LinePoint)
 PERENNIAL_EXPORT(Axpy)
 PERENNIAL_EXPORT(Dot)
-PERENNIAL_EXPORT(Scale)
 PERENNIAL_EXPORT(Square)
 PERENNIAL_EXPORT(Combine)
 
@@ -217,23 +208,23 @@ void GatherPixelsMapped(const uint8_t* pixels, int64_t features, const int32_t* 
   PERENNIAL_DISPATCH(GatherPixelsMapped, pixels, features, pixel_map, indices, scale, shift, out);
 }
 
-template <typename T, typename S>
-void GatherRows(const S* values, int64_t features, std::span<const int32_t> indices,
+template <typename T>
+void GatherRows(const float* values, int64_t features, std::span<const int32_t> indices,
                 MatrixView<T> out) {
   CHECK(out.rows >= static_cast<int64_t>(indices.size()) && out.columns >= features);
   for (size_t r = 0; r < indices.size(); ++r) {
-    const S* source = values + indices[r] * features;
+    const float* source = values + indices[r] * features;
     T* target = out.row(static_cast<int64_t>(r));
     for (int64_t c = 0; c < features; ++c) target[c] = static_cast<T>(source[c]);
   }
 }
 
-template <typename T, typename S>
-void GatherRowsMapped(const S* values, int64_t features, const int32_t* column_map,
+template <typename T>
+void GatherRowsMapped(const float* values, int64_t features, const int32_t* column_map,
                       std::span<const int32_t> indices, MatrixView<T> out) {
   CHECK_GE(out.rows, static_cast<int64_t>(indices.size()));
   for (size_t r = 0; r < indices.size(); ++r) {
-    const S* source = values + indices[r] * features;
+    const float* source = values + indices[r] * features;
     T* target = out.row(static_cast<int64_t>(r));
     for (int64_t c = 0; c < out.columns; ++c) target[c] = static_cast<T>(source[column_map[c]]);
   }
@@ -271,13 +262,8 @@ double SquaredNorm(std::span<const T> x) {
 }
 
 template <typename T>
-void Scale(T alpha, std::span<T> x) {
-  PERENNIAL_DISPATCH(Scale, alpha, x.data(), static_cast<int64_t>(x.size()));
-}
-
-template <typename T>
 void Square(MatrixView<const T> x, MatrixView<T> out) {
-  CHECK(x.rows == out.rows && x.columns == out.columns);
+  CHECK(SameShape(x, out));
   PERENNIAL_DISPATCH(Square, x, out);
 }
 
@@ -286,31 +272,25 @@ void Combine(std::span<const T> coefficients, std::span<const MatrixView<const T
              MatrixView<T> out) {
   CHECK(coefficients.size() == matrices.size());
   for (const MatrixView<const T>& x : matrices) {
-    CHECK(x.rows == out.rows && x.columns == out.columns);
+    CHECK(SameShape(x, out));
   }
   PERENNIAL_DISPATCH(Combine, coefficients, matrices, out);
 }
 
-#define PERENNIAL_INSTANTIATE(T)                                                         \
-  template void GatherPixels<T>(const uint8_t*, int64_t, std::span<const int32_t>, T, T, \
-                                MatrixView<T>);                                          \
-  template void ColumnSums<T>(MatrixView<const T>, T, bool, T*);                         \
-  template void LinePoint<T>(T, std::span<const T>, std::span<const T>, std::span<T>);   \
-  template void Axpy<T>(T, std::span<const T>, std::span<T>);                            \
-  template void GatherPixelsMapped<T>(const uint8_t*, int64_t, const int32_t*,           \
-                                      std::span<const int32_t>, T, T, MatrixView<T>);    \
-  template void GatherRows<T, float>(const float*, int64_t, std::span<const int32_t>,    \
-                                     MatrixView<T>);                                     \
-  template void GatherRows<T, double>(const double*, int64_t, std::span<const int32_t>,  \
-                                      MatrixView<T>);                                    \
-  template void GatherRowsMapped<T, float>(const float*, int64_t, const int32_t*,        \
-                                           std::span<const int32_t>, MatrixView<T>);     \
-  template void GatherRowsMapped<T, double>(const double*, int64_t, const int32_t*,      \
-                                            std::span<const int32_t>, MatrixView<T>);    \
-  template double Dot<T>(std::span<const T>, std::span<const T>);                        \
-  template double SquaredNorm<T>(std::span<const T>);                                    \
-  template void Scale<T>(T, std::span<T>);                                               \
-  template void Square<T>(MatrixView<const T>, MatrixView<T>);                           \
+#define PERENNIAL_INSTANTIATE(T)                                                               \
+  template void GatherPixels<T>(const uint8_t*, int64_t, std::span<const int32_t>, T, T,       \
+                                MatrixView<T>);                                                \
+  template void ColumnSums<T>(MatrixView<const T>, T, bool, T*);                               \
+  template void LinePoint<T>(T, std::span<const T>, std::span<const T>, std::span<T>);         \
+  template void Axpy<T>(T, std::span<const T>, std::span<T>);                                  \
+  template void GatherPixelsMapped<T>(const uint8_t*, int64_t, const int32_t*,                 \
+                                      std::span<const int32_t>, T, T, MatrixView<T>);          \
+  template void GatherRows<T>(const float*, int64_t, std::span<const int32_t>, MatrixView<T>); \
+  template void GatherRowsMapped<T>(const float*, int64_t, const int32_t*,                     \
+                                    std::span<const int32_t>, MatrixView<T>);                  \
+  template double Dot<T>(std::span<const T>, std::span<const T>);                              \
+  template double SquaredNorm<T>(std::span<const T>);                                          \
+  template void Square<T>(MatrixView<const T>, MatrixView<T>);                                 \
   template void Combine<T>(std::span<const T>, std::span<const MatrixView<const T>>, MatrixView<T>);
 PERENNIAL_INSTANTIATE(float)
 PERENNIAL_INSTANTIATE(double)

@@ -26,14 +26,14 @@ template <typename T>
 void GatherPixelsMapped(const uint8_t* pixels, int64_t features, const int32_t* pixel_map,
                         std::span<const int32_t> indices, T scale, T shift, MatrixView<T> out);
 
-// out[r, c] = T(values[indices[r] * features + c]): rows of a table of float or double.
-template <typename T, typename S>
-void GatherRows(const S* values, int64_t features, std::span<const int32_t> indices,
+// out[r, c] = T(values[indices[r] * features + c]): rows of a table.
+template <typename T>
+void GatherRows(const float* values, int64_t features, std::span<const int32_t> indices,
                 MatrixView<T> out);
 
 // out[r, c] = T(values[indices[r] * features + column_map[c]]), a map as in GatherPixelsMapped.
-template <typename T, typename S>
-void GatherRowsMapped(const S* values, int64_t features, const int32_t* column_map,
+template <typename T>
+void GatherRowsMapped(const float* values, int64_t features, const int32_t* column_map,
                       std::span<const int32_t> indices, MatrixView<T> out);
 
 // out[c] = scale * sum over r of x[r, c]  (+ out[c] if `accumulate`).
@@ -47,10 +47,6 @@ void LinePoint(T alpha, std::span<const T> anchor, std::span<const T> end, std::
 // out += alpha * x.
 template <typename T>
 void Axpy(T alpha, std::span<const T> x, std::span<T> out);
-
-// x *= alpha.
-template <typename T>
-void Scale(T alpha, std::span<T> x);
 
 // Sums of products and of squares, accumulated in double; 0 of nothing.
 template <typename T>

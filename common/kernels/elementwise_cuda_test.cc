@@ -2,7 +2,6 @@
 
 #include <cuda_runtime.h>
 
-#include <cmath>
 #include <vector>
 
 #include "common/kernels/activation.h"

@@ -1,6 +1,7 @@
 #include "common/kernels/elementwise.h"
 
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <vector>
 
@@ -14,6 +15,16 @@ namespace {
 // Every test runs for both scalars on every instruction set of this CPU, on sizes around the vector
 // lengths, from unaligned pointers, and checks that nothing beyond the extent is written.
 constexpr int64_t kGuard = 20;
+
+// Equal, or both NaN.
+template <typename T>
+void ExpectSame(T actual, T expected) {
+  if (std::isnan(expected)) {
+    EXPECT_TRUE(std::isnan(actual)) << actual;
+  } else {
+    EXPECT_EQ(actual, expected);
+  }
+}
 
 template <typename T>
 class Kernels : public testing::Test {
@@ -148,36 +159,29 @@ TYPED_TEST(Kernels, MappedGatherIsTheGatherOfPermutedImages) {
   });
 }
 
-template <typename T, typename S>
-void ExpectGatheredRows() {
+TYPED_TEST(Kernels, GatherRowsConvertsTheChosenRows) {
+  using T = TypeParam;
   constexpr int64_t kFeatures = 9;
-  std::vector<S> table(3 * kFeatures);
-  for (size_t i = 0; i < table.size(); ++i) table[i] = static_cast<S>(1 / (1.0 + i));
-  table[4] = std::numeric_limits<S>::quiet_NaN();
-  table[5] = std::numeric_limits<S>::infinity();
+  std::vector<float> table(3 * kFeatures);
+  for (size_t i = 0; i < table.size(); ++i) table[i] = static_cast<float>(1 / (1.0 + i));
+  table[3] = std::numeric_limits<float>::denorm_min();
+  table[4] = std::numeric_limits<float>::quiet_NaN();
+  table[5] = std::numeric_limits<float>::infinity();
   const std::vector<int32_t> indices = {2, 0, 2, 1};
   const std::vector<int32_t> map = {8, 0, 3, 4, 5, 7, 6, 2, 1};
   std::vector<T> rows(4 * 12, T(-7)), mapped = rows;
-  GatherRows<T, S>(table.data(), kFeatures, indices, MatrixView<T>{rows.data(), 4, kFeatures, 12});
-  GatherRowsMapped<T, S>(table.data(), kFeatures, map.data(), indices,
-                         MatrixView<T>{mapped.data(), 4, kFeatures, 12});
+  GatherRows<T>(table.data(), kFeatures, indices, MatrixView<T>{rows.data(), 4, kFeatures, 12});
+  GatherRowsMapped<T>(table.data(), kFeatures, map.data(), indices,
+                      MatrixView<T>{mapped.data(), 4, kFeatures, 12});
   for (int64_t r = 0; r < 4; ++r) {
-    const S* row = table.data() + indices[r] * kFeatures;
+    const float* row = table.data() + indices[r] * kFeatures;
     for (int64_t c = 0; c < kFeatures; ++c) {
-      const T plain = static_cast<T>(row[c]), chosen = static_cast<T>(row[map[c]]);
-      EXPECT_TRUE(rows[r * 12 + c] == plain || std::isnan(plain));
-      EXPECT_EQ(std::isnan(rows[r * 12 + c]), std::isnan(plain));
-      EXPECT_TRUE(mapped[r * 12 + c] == chosen || std::isnan(chosen));
-      EXPECT_EQ(std::isnan(mapped[r * 12 + c]), std::isnan(chosen));
+      ExpectSame(rows[r * 12 + c], static_cast<T>(row[c]));
+      ExpectSame(mapped[r * 12 + c], static_cast<T>(row[map[c]]));
     }
     EXPECT_EQ(rows[r * 12 + kFeatures], T(-7));
     EXPECT_EQ(mapped[r * 12 + kFeatures], T(-7));
   }
-}
-
-TYPED_TEST(Kernels, GatherRowsConvertsTheChosenRowsOfEitherTable) {
-  ExpectGatheredRows<TypeParam, float>();
-  ExpectGatheredRows<TypeParam, double>();
 }
 
 TYPED_TEST(Kernels, DotAndSquaredNormAreSumsInDouble) {
@@ -210,7 +214,7 @@ TYPED_TEST(Kernels, DotAndSquaredNormAreSumsInDouble) {
   });
 }
 
-TYPED_TEST(Kernels, ScaleSquareAndCombineMatchTheirDefinition) {
+TYPED_TEST(Kernels, SquareAndCombineMatchTheirDefinition) {
   using T = TypeParam;
   OnEveryTarget([&] {
     for (const int64_t columns : kKernelSizes) {
@@ -223,8 +227,7 @@ TYPED_TEST(Kernels, ScaleSquareAndCombineMatchTheirDefinition) {
       const auto out_view = [&](std::vector<T>& values) {
         return MatrixView<T>{values.data() + 1, 3, columns, stride};
       };
-      std::vector<T> scaled = a, squares = a, sum = a, none = a;
-      Scale<T>(T(-1.5), std::span<T>(scaled).subspan(1, columns));
+      std::vector<T> squares = a, sum = a, none = a;
       Square<T>(view(squares), out_view(squares));
       const std::vector<T> coefficients = {T(0.25), T(-2), T(0.7)};
       const std::vector<MatrixView<const T>> matrices = {view(sum), view(b), view(c)};
@@ -233,7 +236,6 @@ TYPED_TEST(Kernels, ScaleSquareAndCombineMatchTheirDefinition) {
       for (size_t i = 0; i < a.size(); ++i) {
         const int64_t at = static_cast<int64_t>(i) - 1;
         const bool inside = at >= 0 && at < 3 * stride && at % stride < columns;
-        EXPECT_EQ(scaled[i], at >= 0 && at < columns ? T(-1.5) * a[i] : a[i]);
         EXPECT_EQ(squares[i], inside ? a[i] * a[i] : a[i]);
         EXPECT_EQ(none[i], inside ? 0 : a[i]);
         if (inside) {
@@ -244,6 +246,144 @@ TYPED_TEST(Kernels, ScaleSquareAndCombineMatchTheirDefinition) {
           EXPECT_EQ(sum[i], a[i]);
         }
       }
+    }
+  });
+}
+
+// NaN, infinities and denormal numbers behave as in a plain loop. All other numbers are small
+// powers of two, so that fusing a product and a sum changes nothing and results are equal, not
+// close.
+template <typename T>
+class SpecialNumbers : public testing::Test {
+ protected:
+  static constexpr T kTiny = std::numeric_limits<T>::denorm_min();
+  static constexpr T kInfinity = std::numeric_limits<T>::infinity();
+
+  // Element i: ordinary or special, every pair at some place.
+  static std::vector<T> Numbers(int64_t count, int64_t seed) {
+    static constexpr T kNumbers[] = {1,
+                                     kTiny,
+                                     std::numeric_limits<T>::quiet_NaN(),
+                                     -2,
+                                     kInfinity,
+                                     5 * kTiny,
+                                     T(0.5),
+                                     -kInfinity,
+                                     -3 * kTiny,
+                                     std::numeric_limits<T>::min(),
+                                     0};
+    const auto kinds = static_cast<int64_t>(std::size(kNumbers));
+    std::vector<T> numbers(count);
+    for (int64_t i = 0; i < count; ++i) {
+      numbers[i] = kNumbers[(i + seed + seed * (i / kinds)) % kinds];
+    }
+    return numbers;
+  }
+};
+TYPED_TEST_SUITE(SpecialNumbers, Scalars);
+
+TYPED_TEST(SpecialNumbers, LinePointAndAxpyAreThePlainLoops) {
+  using T = TypeParam;
+  OnEveryTarget([&] {
+    // From the second element on, so that the runs are not aligned.
+    for (const int64_t size : {1, 5, 16, 33, 125}) {
+      const std::vector<T> a = this->Numbers(size + 1, 1), b = this->Numbers(size + 1, 4);
+      const auto part = [](auto& values) { return std::span(values).subspan(1); };
+      for (const T alpha : {T(2), T(0), this->kInfinity, std::numeric_limits<T>::quiet_NaN()}) {
+        std::vector<T> point(size + 1), sum = a;
+        LinePoint<T>(alpha, part(a), part(b), part(point));
+        Axpy<T>(alpha, part(b), part(sum));
+        for (int64_t i = 1; i <= size; ++i) {
+          SCOPED_TRACE(testing::Message() << alpha << ": " << a[i] << ", " << b[i]);
+          ExpectSame<T>(point[i], a[i] + alpha * (b[i] - a[i]));
+          ExpectSame<T>(sum[i], a[i] + alpha * b[i]);
+        }
+      }
+    }
+  });
+}
+
+TYPED_TEST(SpecialNumbers, SquareAndCombineAreThePlainLoops) {
+  using T = TypeParam;
+  // The smallest numbers whose square is denormal, not zero.
+  const T small = std::sqrt(std::numeric_limits<T>::min()) / 2;
+  OnEveryTarget([&] {
+    for (const int64_t columns : {1, 5, 16, 33, 125}) {
+      const int64_t stride = columns + 1;
+      std::vector<T> a = this->Numbers(1 + 3 * stride, 1), b = this->Numbers(1 + 3 * stride, 4);
+      a[2 + stride] = small;
+      const auto view = [&](const std::vector<T>& values) {
+        return MatrixView<const T>{values.data() + 1, 3, columns, stride};
+      };
+      std::vector<T> squares(a.size()), sum(a.size());
+      const MatrixView<T> squares_view = {squares.data() + 1, 3, columns, stride};
+      const MatrixView<T> sum_view = {sum.data() + 1, 3, columns, stride};
+      Square<T>(view(a), squares_view);
+      const std::vector<T> coefficients = {2, T(-0.5)};
+      const std::vector<MatrixView<const T>> matrices = {view(a), view(b)};
+      // Half of an odd denormal number is rounded.
+      for (T& value : b) value *= 2;
+      Combine<T>(coefficients, matrices, sum_view);
+      for (int64_t r = 0; r < 3; ++r) {
+        for (int64_t c = 0; c < columns; ++c) {
+          const T x = view(a)(r, c), y = view(b)(r, c);
+          SCOPED_TRACE(testing::Message() << x << ", " << y);
+          ExpectSame<T>(squares_view(r, c), x * x);
+          ExpectSame<T>(sum_view(r, c), 2 * x - T(0.5) * y);
+        }
+      }
+      EXPECT_EQ(std::fpclassify(small * small), FP_SUBNORMAL);
+    }
+  });
+}
+
+TYPED_TEST(SpecialNumbers, ColumnSumsAreThePlainLoop) {
+  using T = TypeParam;
+  OnEveryTarget([&] {
+    // Rows of 1: every number by itself; of 3: infinities of both signs meet.
+    for (const int64_t rows : {1, 3}) {
+      for (const int64_t columns : {1, 5, 16, 33, 125}) {
+        const std::vector<T> values = this->Numbers(1 + rows * columns, 4);
+        const MatrixView<const T> x = {values.data() + 1, rows, columns, columns};
+        for (const bool accumulate : {false, true}) {
+          const std::vector<T> before = this->Numbers(1 + columns, 7);
+          std::vector<T> sums = before;
+          ColumnSums<T>(x, T(2), accumulate, sums.data() + 1);
+          for (int64_t c = 0; c < columns; ++c) {
+            T sum = 0;
+            for (int64_t r = 0; r < rows; ++r) sum += x(r, c);
+            ExpectSame<T>(sums[1 + c], accumulate ? 2 * sum + before[1 + c] : 2 * sum);
+          }
+        }
+      }
+    }
+  });
+}
+
+// At every place of a run: in whole vectors and in the rest.
+TYPED_TEST(SpecialNumbers, DotAndSquaredNormPassThemOn) {
+  using T = TypeParam;
+  constexpr int64_t kSize = 45;
+  const double tiny = static_cast<double>(this->kTiny);
+  OnEveryTarget([&] {
+    for (int64_t at = 0; at < kSize; ++at) {
+      std::vector<T> x(1 + kSize), y(1 + kSize, T(2));
+      const auto part = [](const std::vector<T>& values) {
+        return std::span<const T>(values).subspan(1);
+      };
+      x[1 + at] = 3 * this->kTiny;
+      EXPECT_EQ(Dot<T>(part(x), part(y)), 6 * tiny);
+      EXPECT_EQ(SquaredNorm<T>(part(x)), 9 * tiny * tiny);
+      x[1 + at] = -this->kInfinity;
+      EXPECT_EQ(Dot<T>(part(x), part(y)), -std::numeric_limits<double>::infinity());
+      EXPECT_EQ(SquaredNorm<T>(part(x)), std::numeric_limits<double>::infinity());
+      x[1 + (at + 1) % kSize] = this->kInfinity;  // Their sum is NaN, that of their squares not.
+      EXPECT_TRUE(std::isnan(Dot<T>(part(x), part(y))));
+      EXPECT_EQ(SquaredNorm<T>(part(x)), std::numeric_limits<double>::infinity());
+      x[1 + at] = std::numeric_limits<T>::quiet_NaN();
+      EXPECT_TRUE(std::isnan(Dot<T>(part(x), part(y))));
+      EXPECT_TRUE(std::isnan(Dot<T>(part(y), part(x))));
+      EXPECT_TRUE(std::isnan(SquaredNorm<T>(part(x))));
     }
   });
 }

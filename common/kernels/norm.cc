@@ -264,15 +264,6 @@ PERENNIAL_EXPORT(FixedNormForward)
 PERENNIAL_EXPORT(FixedNormBackward)
 PERENNIAL_EXPORT(ColumnProductSums)
 
-namespace {
-
-template <typename A, typename B>
-bool SameShape(MatrixView<A> a, MatrixView<B> b) {
-  return a.rows == b.rows && a.columns == b.columns;
-}
-
-}  // namespace
-
 template <typename T>
 void LayerNormForward(T epsilon, const T* gamma, const T* beta, MatrixView<const T> x,
                       MatrixView<T> normalized, T* inverse_deviation, MatrixView<T> y) {

@@ -380,5 +380,53 @@ TYPED_TEST(NormTest, ColumnProductSumsAddUpProducts) {
   });
 }
 
+TYPED_TEST(NormTest, ColumnProductSumsPassOnSpecialNumbers) {
+  using T = TypeParam;
+  constexpr T kInfinity = std::numeric_limits<T>::infinity();
+  constexpr T kTiny = std::numeric_limits<T>::denorm_min();
+  struct Product {
+    T a, b, sum;
+  };
+  const T nan = std::numeric_limits<T>::quiet_NaN();
+  // Beside a row of zeros: the sum is the product.
+  const Product products[] = {
+      {kTiny, 3, 3 * kTiny},
+      {T(-2), kTiny, -2 * kTiny},
+      {kTiny, kTiny, 0},
+      {kInfinity, -2, -kInfinity},
+      {3, -kInfinity, -kInfinity},
+      {kInfinity, 0, nan},
+      {nan, 1, nan},
+      {1, nan, nan},
+  };
+  OnEveryTarget([&] {
+    for (const int64_t columns : Columns()) {
+      for (const bool accumulate : {false, true}) {
+        for (int64_t first = 0; first < std::ssize(products); ++first) {
+          const auto product_at = [&](int64_t c) -> const Product& {
+            return products[(first + c) % std::ssize(products)];
+          };
+          std::vector<T> a(1 + 2 * columns), b(1 + 2 * columns), sums(1 + columns, kTiny);
+          for (int64_t c = 0; c < columns; ++c) {
+            a[1 + columns + c] = product_at(c).a;
+            b[1 + columns + c] = product_at(c).b;
+          }
+          ColumnProductSums<T>(MatrixView<const T>{a.data() + 1, 2, columns, columns},
+                               MatrixView<const T>{b.data() + 1, 2, columns, columns}, T(2),
+                               accumulate, sums.data() + 1);
+          for (int64_t c = 0; c < columns; ++c) {
+            const T expected = 2 * product_at(c).sum + (accumulate ? kTiny : 0);
+            if (std::isnan(expected)) {
+              EXPECT_TRUE(std::isnan(sums[1 + c])) << c << " of " << columns;
+            } else {
+              EXPECT_EQ(sums[1 + c], expected) << c << " of " << columns;
+            }
+          }
+        }
+      }
+    }
+  });
+}
+
 }  // namespace
 }  // namespace perennial::kernels

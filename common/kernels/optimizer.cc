@@ -48,7 +48,7 @@ void RmspropStepT(const RmspropCoefficients<T>& c, const T* gradient, T* weights
 
 // Rows and vectors of a tile: as many sums as the instruction set has registers for.
 constexpr int64_t kTileRows = 4;
-#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
+#if HWY_TARGET <= HWY_AVX3  // Newer instruction sets have smaller numbers.
 constexpr int64_t kTileVectors = 4;
 #else
 constexpr int64_t kTileVectors = 2;

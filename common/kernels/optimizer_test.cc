@@ -215,9 +215,18 @@ TYPED_TEST(OptimizerUpdates, SgdIsItsFormula) {
   }
 }
 
-// The product in plain loops, then the update of one number.
-TYPED_TEST(OptimizerKernels, AProductStepIsTheStepOfTheProduct) {
-  using T = TypeParam;
+// A step that takes its gradient as a product, and the scalar update that it must agree with.
+template <typename T>
+struct ProductCase {
+  const char* name;
+  std::function<void(MatrixView<const T>, MatrixView<const T>, std::span<T>, std::span<T>,
+                     std::span<T>)>
+      kernel;
+  std::function<void(T, T&, T&, T&)> scalar;
+};
+
+template <typename T>
+std::vector<ProductCase<T>> ProductCases() {
   using Matrix = MatrixView<const T>;
   using Run = std::span<T>;
   const SgdCoefficients<T> sgd = {.rate = T(0.1), .momentum = T(0.8), .decay = T(0.02)};
@@ -235,34 +244,36 @@ TYPED_TEST(OptimizerKernels, AProductStepIsTheStepOfTheProduct) {
                                           .smoothing = T(0.9),
                                           .square_weight = T(0.1),
                                           .epsilon = T(1e-2)};
-  struct Rule {
-    const char* name;
-    std::function<void(Matrix, Matrix, Run, Run, Run)> fused;
-    std::function<void(T, T&, T&, T&)> scalar;
-  };
-  const std::vector<Rule> rules = {
-      {"sgd", [&](Matrix d, Matrix x, Run w, Run, Run) { SgdProductStep<T>(sgd, d, x, w, {}); },
-       [&](T g, T& w, T&, T&) { SgdUpdate(sgd, g, w); }},
+  return {
+      {"sgd", [=](Matrix d, Matrix x, Run w, Run, Run) { SgdProductStep<T>(sgd, d, x, w, {}); },
+       [=](T g, T& w, T&, T&) { SgdUpdate(sgd, g, w); }},
       {"momentum",
-       [&](Matrix d, Matrix x, Run w, Run v, Run) { SgdProductStep<T>(sgd, d, x, w, v); },
-       [&](T g, T& w, T& v, T&) { SgdUpdate(sgd, g, w, v); }},
+       [=](Matrix d, Matrix x, Run w, Run v, Run) { SgdProductStep<T>(sgd, d, x, w, v); },
+       [=](T g, T& w, T& v, T&) { SgdUpdate(sgd, g, w, v); }},
       {"nesterov",
-       [&](Matrix d, Matrix x, Run w, Run v, Run) { SgdProductStep<T>(nesterov, d, x, w, v); },
-       [&](T g, T& w, T& v, T&) { SgdUpdate(nesterov, g, w, v); }},
+       [=](Matrix d, Matrix x, Run w, Run v, Run) { SgdProductStep<T>(nesterov, d, x, w, v); },
+       [=](T g, T& w, T& v, T&) { SgdUpdate(nesterov, g, w, v); }},
       {"adam",
-       [&](Matrix d, Matrix x, Run w, Run m, Run s) { AdamProductStep<T>(adam, d, x, w, m, s); },
-       [&](T g, T& w, T& m, T& s) { AdamUpdate(adam, g, w, m, s); }},
+       [=](Matrix d, Matrix x, Run w, Run m, Run s) { AdamProductStep<T>(adam, d, x, w, m, s); },
+       [=](T g, T& w, T& m, T& s) { AdamUpdate(adam, g, w, m, s); }},
       {"rmsprop",
-       [&](Matrix d, Matrix x, Run w, Run, Run s) {
+       [=](Matrix d, Matrix x, Run w, Run, Run s) {
          RmspropProductStep<T>(rmsprop, d, x, w, s, {});
        },
-       [&](T g, T& w, T&, T& s) { RmspropUpdate(rmsprop, g, w, s); }},
+       [=](T g, T& w, T&, T& s) { RmspropUpdate(rmsprop, g, w, s); }},
       {"rmsprop momentum",
-       [&](Matrix d, Matrix x, Run w, Run b, Run s) {
+       [=](Matrix d, Matrix x, Run w, Run b, Run s) {
          RmspropProductStep<T>(rmsprop, d, x, w, s, b);
        },
-       [&](T g, T& w, T& b, T& s) { RmspropUpdate(rmsprop, g, w, s, b); }},
+       [=](T g, T& w, T& b, T& s) { RmspropUpdate(rmsprop, g, w, s, b); }},
   };
+}
+
+// The product in plain loops, then the update of one number.
+TYPED_TEST(OptimizerKernels, AProductStepIsTheStepOfTheProduct) {
+  using T = TypeParam;
+  using Matrix = MatrixView<const T>;
+  using Run = std::span<T>;
   random::Stream stream(8);
   const auto values = [&](int64_t count, bool positive) {
     std::vector<T> made(count);
@@ -272,8 +283,8 @@ TYPED_TEST(OptimizerKernels, AProductStepIsTheStepOfTheProduct) {
     return made;
   };
   OnEveryTarget([&] {
-    for (const Rule& rule : rules) {
-      SCOPED_TRACE(rule.name);
+    for (const ProductCase<T>& c : ProductCases<T>()) {
+      SCOPED_TRACE(c.name);
       for (const int64_t batch : {0, 1, 5}) {
         for (const int64_t outputs : {1, 3, 4, 9}) {
           for (const int64_t inputs : {1, 2, 7, 8, 16, 17, 31, 33, 48, 50, 64, 67, 100}) {
@@ -287,14 +298,14 @@ TYPED_TEST(OptimizerKernels, AProductStepIsTheStepOfTheProduct) {
                                                  values(size + 2, true)};
             std::vector<std::vector<T>> expected = fused;
             const auto run = [&](int which) { return Run(fused[which]).subspan(1, size); };
-            rule.fused(d, x, run(0), run(1), run(2));
+            c.kernel(d, x, run(0), run(1), run(2));
             for (int64_t o = 0; o < outputs; ++o) {
               for (int64_t i = 0; i < inputs; ++i) {
                 long double g = 0;
                 for (int64_t k = 0; k < batch; ++k)
                   g += static_cast<long double>(d(k, o)) * x(k, i);
                 const int64_t at = 1 + o * inputs + i;
-                rule.scalar(static_cast<T>(g), expected[0][at], expected[1][at], expected[2][at]);
+                c.scalar(static_cast<T>(g), expected[0][at], expected[1][at], expected[2][at]);
               }
             }
             for (int which = 0; which < 3; ++which) {
@@ -308,6 +319,91 @@ TYPED_TEST(OptimizerKernels, AProductStepIsTheStepOfTheProduct) {
                       << outputs << " x " << inputs << ", batch " << batch << ", at " << i;
                 }
               }
+            }
+          }
+        }
+      }
+    }
+  });
+}
+
+// One number of delta spoils one row of the weights, one of x one column; all others are the same
+// as without it.
+TYPED_TEST(OptimizerKernels, ANonFiniteFactorOfAProductSpoilsItsRowOrColumn) {
+  using T = TypeParam;
+  constexpr int64_t kBatch = 3, kOutputs = 6;
+  random::Stream stream(9);
+  OnEveryTarget([&] {
+    for (const ProductCase<T>& c : ProductCases<T>()) {
+      SCOPED_TRACE(c.name);
+      for (const int64_t inputs : {1, 7, 16, 50, 67}) {
+        std::vector<T> d(kBatch * kOutputs), x(kBatch * inputs);
+        for (T& value : d) value = static_cast<T>(stream.Uniform(0.5, 1));
+        for (T& value : x) value = static_cast<T>(stream.Uniform(0.5, 1));
+        const auto step = [&] {
+          std::vector<std::vector<T>> runs(3, std::vector<T>(kOutputs * inputs, T(0.25)));
+          c.kernel({d.data(), kBatch, kOutputs, kOutputs}, {x.data(), kBatch, inputs, inputs},
+                   runs[0], runs[1], runs[2]);
+          return runs;
+        };
+        const auto good = step();
+        for (const T bad :
+             {std::numeric_limits<T>::quiet_NaN(), std::numeric_limits<T>::infinity()}) {
+          for (const bool in_delta : {true, false}) {
+            const int64_t width = in_delta ? kOutputs : inputs;
+            for (int64_t at = 0; at < width; ++at) {
+              T& factor = (in_delta ? d : x)[width + at];  // In the second example.
+              const T kept = factor;
+              factor = bad;
+              const auto spoilt = step();
+              factor = kept;
+              // The gradient is `bad`, the other factors being positive.
+              T w = T(0.25), first = w, second = w;
+              c.scalar(bad, w, first, second);
+              const T expected[] = {w, first, second};
+              EXPECT_FALSE(std::isfinite(w));
+              for (int which = 0; which < 3; ++which) {
+                for (int64_t i = 0; i < kOutputs * inputs; ++i) {
+                  const T actual = spoilt[which][i];
+                  if ((in_delta ? i / inputs : i % inputs) != at) {
+                    ASSERT_EQ(actual, good[which][i]) << i;
+                  } else if (std::isnan(expected[which])) {
+                    ASSERT_TRUE(std::isnan(actual)) << i;
+                  } else if (std::isinf(expected[which])) {
+                    ASSERT_EQ(actual, expected[which]) << i;
+                  }  // Else state that the rule does not use.
+                }
+              }
+            }
+          }
+        }
+      }
+    }
+  });
+}
+
+TYPED_TEST(OptimizerKernels, DenormalFactorsOfAProductAreKept) {
+  using T = TypeParam;
+  constexpr T kTiny = std::numeric_limits<T>::denorm_min();
+  constexpr int64_t kOutputs = 6;
+  OnEveryTarget([&] {
+    for (const ProductCase<T>& c : ProductCases<T>()) {
+      SCOPED_TRACE(c.name);
+      for (const int64_t inputs : {1, 7, 16, 50, 67}) {
+        for (const bool in_delta : {true, false}) {
+          const std::vector<T> d(kOutputs, in_delta ? 100 * kTiny : T(2));
+          const std::vector<T> x(inputs, in_delta ? T(2) : 100 * kTiny);
+          std::vector<std::vector<T>> runs(3, std::vector<T>(kOutputs * inputs));
+          c.kernel({d.data(), 1, kOutputs, kOutputs}, {x.data(), 1, inputs, inputs}, runs[0],
+                   runs[1], runs[2]);
+          T w = 0, first = 0, second = 0;
+          c.scalar(200 * kTiny, w, first, second);
+          EXPECT_LE(w, -15 * kTiny);
+          const T expected[] = {w, first, second};
+          for (int which = 0; which < 3; ++which) {
+            for (const T actual : runs[which]) {
+              // A quotient and a product may round otherwise.
+              ASSERT_NEAR(actual, expected[which], std::abs(expected[which]) / 20);
             }
           }
         }

@@ -74,7 +74,7 @@ PERENNIAL_EXPORT(SoftmaxRows)
 
 template <typename T>
 void SoftmaxRows(MatrixView<const T> logits, T* shift, T* total, MatrixView<T> numerators) {
-  CHECK(logits.rows == numerators.rows && logits.columns == numerators.columns);
+  CHECK(SameShape(logits, numerators));
   CHECK_GT(logits.columns, 0);
   PERENNIAL_DISPATCH(SoftmaxRows, logits, shift, total, numerators);
 }

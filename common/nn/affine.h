@@ -10,7 +10,7 @@
 // Gradients are those with respect to the basis, by the chain rule: the gradient at a point counts
 // c[p, m] times for basis row m.
 //
-//   nn::AffinePass<float> pass(network, /*max_rows=*/64, /*basis=*/2);
+//   nn::AffinePass<float> pass(network, /*max_rows=*/64, /*max_basis=*/2);
 //   const nn::ConstRow<float> basis[] = {anchor, row};
 //   const nn::Row<float> gradients[] = {{}, gradient};          // of the second row alone
 //   pass.Begin(basis, batch, {.mode = nn::Mode::kTrain});
@@ -43,6 +43,8 @@ class AffinePass {
  public:
   // For batches of up to `max_rows` and bases of up to `max_basis` rows. `network` must outlive it.
   AffinePass(const Network& network, int64_t max_rows, int64_t max_basis);
+  AffinePass(const AffinePass&) = delete;
+  AffinePass& operator=(const AffinePass&) = delete;
 
   // Memory that one takes.
   static int64_t Bytes(const Network& network, int64_t max_rows, int64_t max_basis);

@@ -146,6 +146,13 @@ TEST(AffinePassFlopsTest, PointsShareTheFirstLayer) {
             2 * 64 * (3 * first + 11 * 3 * later));
 }
 
+TEST(AffinePassFlopsTest, TakesAWorkspaceTwoMatricesABasisRowAndAPoint) {
+  const Network network = *Network::Create(MultilayerPerceptron(784, {250}, 10));
+  EXPECT_EQ(AffinePass<float>::Bytes(network, 100, 3),
+            Workspace<float>::Bytes(network, 100) +
+                4 * (2 * 3 * 100 * 256 + 2 * network.layout().size()));
+}
+
 INSTANTIATE_TEST_SUITE_P(Cases, AffinePassTest, ::testing::ValuesIn(testing::NetworkCases()),
                          [](const auto& instance) { return instance.param->name(); });
 

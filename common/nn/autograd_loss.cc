@@ -1,5 +1,8 @@
 #include "common/nn/autograd_loss.h"
 
+#include <functional>
+#include <utility>
+
 #include "ATen/core/grad_mode.h"
 #include "ATen/ops/from_blob.h"
 #include "absl/status/status.h"
@@ -18,6 +21,20 @@ at::Tensor View(kernels::MatrixView<T> matrix) {
                        {matrix.stride, 1}, c10::CppTypeToScalarType<Value>::value);
 }
 
+// Where a matrix begins and ends in memory.
+template <typename T>
+std::pair<const T*, const T*> Extent(kernels::MatrixView<const T> matrix) {
+  if (matrix.rows == 0 || matrix.columns == 0) return {};
+  return {matrix.data, matrix.row(matrix.rows - 1) + matrix.columns};
+}
+
+template <typename T>
+bool Overlap(kernels::MatrixView<const T> a, kernels::MatrixView<const T> b) {
+  const auto [a_begin, a_end] = Extent(a);
+  const auto [b_begin, b_end] = Extent(b);
+  return std::less<>()(a_begin, b_end) && std::less<>()(b_begin, a_end);
+}
+
 }  // namespace
 
 template <typename T>
@@ -25,6 +42,11 @@ absl::StatusOr<double> AutogradLoss(std::span<const kernels::MatrixView<const T>
                                     std::span<const kernels::MatrixView<T>> gradients,
                                     const LossExpression& loss) {
   CHECK_EQ(values.size(), gradients.size());
+  for (const kernels::MatrixView<const T>& matrix : values) {
+    for (const kernels::MatrixView<T>& gradient : gradients) {
+      CHECK(!Overlap<T>(matrix, gradient)) << "a gradient lies where values lie";
+    }
+  }
   double value = 0;
   PERENNIAL_RETURN_IF_ERROR(CatchTorchErrors([&]() -> absl::Status {
     const at::AutoGradMode enable(true);

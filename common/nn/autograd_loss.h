@@ -32,8 +32,8 @@ namespace perennial::nn {
 using LossExpression = std::function<at::Tensor(const std::vector<at::Tensor>& leaves)>;
 
 // Returns loss(values) and writes dloss/dvalues[i] to gradients[i], which has the shape of
-// values[i] and other memory (CHECK); zero for a matrix that the loss does not read. T is float or
-// double.
+// values[i] and lies apart from all values, from its first number to its last (CHECK); zero for a
+// matrix that the loss does not read. T is float or double.
 //
 // InvalidArgument, with LibTorch's message on one line, if the expression throws, is not a scalar,
 // is NaN, or depends on none of the matrices; the gradients are undefined then.

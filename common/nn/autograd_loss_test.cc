@@ -233,6 +233,26 @@ TEST(AutogradLossErrorTest, NamesWhatIsWrongOnOneLine) {
             "the loss expression replaced the gradient of a leaf");
 }
 
+TEST(AutogradLossDeathTest, GradientsAmongTheValuesAreRefused) {
+  Leaf<float> first(4, 3, 5), second(1, 3, 6);
+  const auto evaluate = [&](kernels::MatrixView<float> a, kernels::MatrixView<float> b) {
+    const std::vector<kernels::MatrixView<const float>> values = {first.value(), second.value()};
+    const std::vector<kernels::MatrixView<float>> gradients = {a, b};
+    return AutogradLoss<float>(values, gradients,
+                               [](const auto& leaves) { return leaves[0].sum() + leaves[1].sum(); })
+        .ok();
+  };
+  // The last row of the first leaf is where the second gradient begins.
+  kernels::MatrixView<float> shared = second.gradient();
+  shared.data = first.value().row(3) + 2;
+  shared.stride = 3;
+  const char* message = "a gradient lies where values lie";
+  EXPECT_DEATH(evaluate(first.value(), second.gradient()), message);
+  EXPECT_DEATH(evaluate(first.gradient(), shared), message);
+  shared.data += 1;
+  EXPECT_TRUE(evaluate(first.gradient(), shared));
+}
+
 TEST(AutogradLossErrorTest, WorksWhereTheCallerSwitchedGradientsOff) {
   const at::NoGradGuard guard;
   Leaf<double> leaf(4, 3, 5);

@@ -40,8 +40,12 @@ MatrixView<const T> Deltas(const GradientFactors<T>& factors, size_t layer) {
 
 template <typename T>
 void FactorSink<T>::Dense(const DenseSlot& slot, MatrixView<const T> x, MatrixView<const T> d) {
+  if (d.rows == 0) return;
   if (factors_.layers.empty()) factors_.rows = d.rows;
   CHECK_EQ(d.rows, factors_.rows) << "a layer that does not see all rows of the batch";
+  for (const auto& layer : factors_.layers) {
+    CHECK_NE(layer.slot.weight_offset, slot.weight_offset) << "a second pass needs a new sink";
+  }
   factors_.layers.push_back({slot, Copy(x), Copy(d)});
 }
 
@@ -58,15 +62,18 @@ void FactorSink<T>::Norm(const NormSlot&, MatrixView<const T>, MatrixView<const 
 template <typename T>
 void GradientGram(const GradientFactors<T>& a, const GradientFactors<T>& b, MatrixView<T> gram) {
   CHECK(gram.rows == a.rows && gram.columns == b.rows);
-  CHECK_EQ(a.layers.size(), b.layers.size());
   kernels::AlignedVector<T> memory(2 * a.rows * kernels::RoundUp(b.rows));
   const MatrixView<T> inputs = {memory.data(), a.rows, b.rows, kernels::RoundUp(b.rows)};
   const MatrixView<T> deltas = {memory.data() + a.rows * inputs.stride, a.rows, b.rows,
                                 inputs.stride};
   for (int64_t r = 0; r < gram.rows; ++r) std::fill_n(gram.row(r), gram.columns, T(0));
   for (size_t i = 0; i < a.layers.size(); ++i) {
-    kernels::Gemm<T>(Transpose::kNo, Transpose::kYes, 1, Inputs(a, i), Inputs(b, i), 0, inputs);
-    kernels::Gemm<T>(Transpose::kNo, Transpose::kYes, 1, Deltas(a, i), Deltas(b, i), 0, deltas);
+    const auto same = std::ranges::find(b.layers, a.layers[i].slot.weight_offset,
+                                        [](const auto& layer) { return layer.slot.weight_offset; });
+    if (same == b.layers.end()) continue;
+    const size_t j = same - b.layers.begin();
+    kernels::Gemm<T>(Transpose::kNo, Transpose::kYes, 1, Inputs(a, i), Inputs(b, j), 0, inputs);
+    kernels::Gemm<T>(Transpose::kNo, Transpose::kYes, 1, Deltas(a, i), Deltas(b, j), 0, deltas);
     const T bias = a.layers[i].slot.bias_offset >= 0 ? 1 : 0;
     for (int64_t r = 0; r < gram.rows; ++r) {
       for (int64_t s = 0; s < gram.columns; ++s) {

@@ -23,7 +23,8 @@
 
 namespace perennial::nn {
 
-// Of one batch; layers in the order of the backward pass. Owns its memory.
+// Of one batch; layers in the order of the backward pass, without those that no gradient reached.
+// Owns its memory.
 template <typename T>
 struct GradientFactors {
   // A dense layer that all examples of the batch pass.
@@ -36,13 +37,13 @@ struct GradientFactors {
   std::vector<Layer> layers;
 };
 
-// Copies the factors of a backward pass, in place of those of the last one. For networks of dense
-// layers whose blocks all see all rows, with inputs that are not one-hot (CHECK).
+// Copies the factors of a backward pass; a new sink for each pass. For networks of dense layers
+// whose blocks see all rows or get no gradient, with inputs that are not one-hot (CHECK).
 template <typename T>
 class FactorSink final : public WeightGradientSink<T> {
  public:
   // `factors` must outlive it.
-  explicit FactorSink(GradientFactors<T>& factors) : factors_(factors) { factors.layers.clear(); }
+  explicit FactorSink(GradientFactors<T>& factors) : factors_(factors) { factors = {}; }
 
   void Dense(const DenseSlot& slot, kernels::MatrixView<const T> x,
              kernels::MatrixView<const T> d) override;
@@ -55,7 +56,7 @@ class FactorSink final : public WeightGradientSink<T> {
 };
 
 // gram[r, s] = <gradient of a's example r, gradient of b's example s>; [a.rows, b.rows]. Both from
-// the same network.
+// the same network; where only one of them has a layer, the other's gradient is zero.
 template <typename T>
 void GradientGram(const GradientFactors<T>& a, const GradientFactors<T>& b,
                   kernels::MatrixView<T> gram);

@@ -1,5 +1,6 @@
 #include "common/nn/factors.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 #include <vector>
@@ -96,6 +97,59 @@ TYPED_TEST(FactorsTest, SumsOfGradientsComeBack) {
     for (int64_t r = 0; r < 9; ++r) expected += 2.0 * coefficients[r] * made.gradients.row(r)[i];
     ASSERT_NEAR(sum.row(0)[i], expected, this->kTolerance * (1 + std::abs(expected)));
   }
+}
+
+// One head of several is trained, as in a stream of tasks.
+TEST(FactorSinkTest, AHeadWithoutGradientHasNoFactors) {
+  const testing::NetworkCase heads(
+      "heads", {.inputs = 15,
+                .blocks = {{.name = "trunk", .layers = {Dense(6, Activation::kTanh)}},
+                           {.name = "first", .layers = {Dense(2)}, .input = "trunk"},
+                           {.name = "second", .layers = {Dense(2)}, .input = "trunk"}}});
+  const Network network = heads.network();
+  Rows<double> rows(2, network.layout().size());
+  network.Initialize<double>(random::Stream(1), rows.row(0));
+  Workspace<double> workspace(network, 9);
+  std::vector<GradientFactors<double>> factors(2);
+  for (int head = 0; head < 2; ++head) {
+    auto cotangents = testing::Cotangents(heads);
+    cotangents[0].clear();
+    cotangents[2 - head].clear();
+    network.Forward<double>(rows.row(0), heads.batch(), workspace);
+    testing::WriteCotangents(cotangents, workspace);
+    FactorSink<double> sink(factors[head]);
+    network.Backward<double>(rows.row(0), workspace, sink);
+    EXPECT_EQ(factors[head].layers.size(), 2u);
+    EXPECT_EQ(factors[head].rows, 9);
+  }
+  // Examples of different heads meet in the trunk alone.
+  std::vector<double> memory(81), dots(9);
+  const kernels::MatrixView<double> gram = {memory.data(), 9, 9, 9};
+  GradientGram<double>(factors[0], factors[1], gram);
+  for (int64_t s = 0; s < 9; ++s) {
+    std::vector<double> one(9);
+    one[s] = 1;
+    std::ranges::fill(rows.row(1), 0.0);
+    AddGradients<double>(factors[1], one, rows.row(1));
+    GradientDots<double>(factors[0], rows.row(1), dots);
+    for (int64_t r = 0; r < 9; ++r) EXPECT_NEAR(gram(r, s), dots[r], 1e-12);
+  }
+}
+
+TEST(FactorSinkDeathTest, IsForOnePass) {
+  const testing::NetworkCase inputs("inputs", MultilayerPerceptron(15, {}, 4));
+  const Network network = inputs.network();
+  const Rows<double> rows(1, network.layout().size());
+  Workspace<double> workspace(network, 9);
+  GradientFactors<double> factors;
+  FactorSink<double> sink(factors);
+  const auto pass = [&] {
+    network.Forward<double>(rows.row(0), inputs.batch(), workspace);
+    testing::WriteCotangents(testing::Cotangents(inputs), workspace);
+    network.Backward<double>(rows.row(0), workspace, sink);
+  };
+  pass();
+  EXPECT_DEATH(pass(), "a second pass needs a new sink");
 }
 
 }  // namespace

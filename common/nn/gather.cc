@@ -22,10 +22,10 @@ void GatherPart(const data::BatchPart& part, kernels::MatrixView<T> out) {
       kernels::GatherPixels<T>(table.bytes(), table.features(), part.indices, scale, shift, out);
     }
   } else if (mapped) {
-    kernels::GatherRowsMapped<T, float>(table.floats(), table.features(), part.feature_map.data(),
-                                        part.indices, out);
+    kernels::GatherRowsMapped<T>(table.floats(), table.features(), part.feature_map.data(),
+                                 part.indices, out);
   } else {
-    kernels::GatherRows<T, float>(table.floats(), table.features(), part.indices, out);
+    kernels::GatherRows<T>(table.floats(), table.features(), part.indices, out);
   }
 }
 
@@ -46,6 +46,9 @@ void Gather(const data::Batch& batch, kernels::MatrixView<T> out) {
     CHECK_EQ(part.feature_map.empty() ? part.inputs.features() : std::ssize(part.feature_map),
              out.columns);
     CheckIndices(part);
+    for (const int32_t feature : part.feature_map) {
+      CHECK(feature >= 0 && feature < part.inputs.features()) << "feature " << feature;
+    }
     out.rows = std::ssize(part.indices);
     GatherPart<T>(part, out);
     out.data += out.rows * out.stride;

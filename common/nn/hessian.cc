@@ -8,32 +8,22 @@
 #include "common/kernels/dropout.h"
 #include "common/kernels/elementwise.h"
 #include "common/kernels/gemm.h"
+#include "common/kernels/matrix.h"
 
 namespace perennial::nn {
 namespace {
 
+using kernels::CopyMatrix;
+using kernels::FillZero;
+using kernels::FirstColumns;
 using kernels::MatrixView;
+using kernels::SubRows;
 using kernels::Transpose;
 using Kind = LayerSpec::Kind;
 
 template <typename T>
-MatrixView<T> FirstColumns(MatrixView<T> view, int64_t columns) {
-  return {view.data, view.rows, columns, view.stride};
-}
-
-template <typename T>
 MatrixView<const T> Weights(ConstRow<T> row, const DenseSlot& slot) {
   return {row.data() + slot.weight_offset, slot.outputs, slot.inputs, slot.inputs};
-}
-
-template <typename T>
-void FillZero(MatrixView<T> view) {
-  for (int64_t r = 0; r < view.rows; ++r) std::fill_n(view.row(r), view.columns, T(0));
-}
-
-template <typename T>
-void CopyMatrix(MatrixView<const T> from, MatrixView<T> to) {
-  for (int64_t r = 0; r < from.rows; ++r) std::copy_n(from.row(r), from.columns, to.row(r));
 }
 
 }  // namespace
@@ -96,8 +86,7 @@ MatrixView<const T> HessianPass<T>::BlockInputTangent(int block) const {
   if (input == Network::kInputs) return {};
   const RowRange& inner = workspace_.ranges_[block];
   const MatrixView<const T> all = output_tangent(input);
-  return {all.row(inner.begin - workspace_.ranges_[input].begin), inner.size(), all.columns,
-          all.stride};
+  return SubRows(all, inner.begin - workspace_.ranges_[input].begin, inner.size());
 }
 
 template <typename T>
@@ -194,6 +183,7 @@ template <typename T>
 void HessianPass<T>::Backward(Row<T> product) {
   CHECK_GE(std::ssize(product), network_.layout().trainable());
   for (int b = network_.blocks(); b-- > 0;) BackwardBlock(b, product);
+  std::ranges::fill(workspace_.gradients_, Workspace<T>::GradientState::kNone);
 }
 
 template <typename T>
@@ -212,8 +202,8 @@ void HessianPass<T>::BackwardBlock(int index, Row<T> product) {
     const MatrixView<T> all_tangent = layers_[source].delta;
     const RowRange& inner = workspace_.ranges_[index];
     const int64_t begin = inner.begin - workspace_.ranges_[input].begin;
-    below = {all.row(begin), inner.size(), all.columns, all.stride};
-    below_tangent = {all_tangent.row(begin), inner.size(), all.columns, all_tangent.stride};
+    below = SubRows(all, begin, inner.size());
+    below_tangent = SubRows(all_tangent, begin, inner.size());
     add = workspace_.gradients_[input] != State::kNone;
     if (!add && below.rows < all.rows) {
       FillZero(all);

@@ -31,6 +31,8 @@ class HessianPass {
  public:
   // `network` must outlive it and be supported (CHECK).
   HessianPass(const Network& network, int64_t max_rows);
+  HessianPass(const HessianPass&) = delete;
+  HessianPass& operator=(const HessianPass&) = delete;
 
   // Unimplemented, with the layer's name, for networks with norms.
   static absl::Status Supports(const Network& network);

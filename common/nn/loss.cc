@@ -268,11 +268,6 @@ namespace {
 using kernels::MatrixView;
 
 template <typename T>
-bool SameShape(MatrixView<const T> a, MatrixView<const T> b) {
-  return a.rows == b.rows && a.columns == b.columns;
-}
-
-template <typename T>
 MatrixView<T> RowRange(MatrixView<T> matrix, int64_t first, int64_t count) {
   return {matrix.row(first), count, matrix.columns, matrix.stride};
 }
@@ -310,12 +305,12 @@ class CrossEntropy {
   CrossEntropy(MatrixView<const T> logits, MatrixView<const T> targets, std::span<const T> weights,
                const SoftmaxOptions& options)
       : logits_(logits), targets_(targets), weights_(weights), options_(options) {
-    CHECK(SameShape<T>(logits, targets));
+    CHECK(SameShape(logits, targets));
     CheckOptions();
   }
 
   double Gradient(MatrixView<T> gradient) {
-    CHECK(SameShape<T>(logits_, gradient));
+    CHECK(SameShape(logits_, gradient));
     double loss = 0;
     const int64_t step = RowsAtATime(logits_.columns);
     for (int64_t first = 0; first < logits_.rows; first += step) {
@@ -347,7 +342,7 @@ class CrossEntropy {
   }
 
   void Hessian(MatrixView<const T> tangent, MatrixView<T> product) {
-    CHECK(SameShape<T>(logits_, tangent) && SameShape<T>(logits_, product));
+    CHECK(SameShape(logits_, tangent) && SameShape(logits_, product));
     const int64_t step = RowsAtATime(logits_.columns);
     for (int64_t first = 0; first < logits_.rows; first += step) {
       const MatrixView<T> part = RowRange(product, first, std::min(step, logits_.rows - first));
@@ -510,7 +505,7 @@ void Pack(MatrixView<const T> matrix, int64_t r, int64_t rows, int64_t c, int64_
 template <typename T>
 void CheckShapes(MatrixView<const T> outputs, MatrixView<const T> targets,
                  std::span<const T> weights, MatrixView<const T> result) {
-  CHECK(SameShape<T>(outputs, targets) && SameShape<T>(outputs, result));
+  CHECK(SameShape(outputs, targets) && SameShape(outputs, result));
   CHECK_EQ(outputs.rows, static_cast<int64_t>(weights.size()));
 }
 
@@ -548,7 +543,7 @@ void ElementHessian(ElementLoss kind, double delta, MatrixView<const T> outputs,
                     MatrixView<const T> targets, std::span<const T> weights,
                     MatrixView<const T> tangent, MatrixView<T> product) {
   CheckShapes<T>(outputs, targets, weights, product);
-  CHECK(SameShape<T>(outputs, tangent));
+  CHECK(SameShape(outputs, tangent));
   ForEachBlock(outputs.rows, outputs.columns,
                [&](int64_t r, int64_t rows, int64_t c, int64_t columns) {
                  alignas(64) T y[kBlock], t[kBlock], curvature[kBlock];

@@ -6,12 +6,12 @@
 #include <utility>
 #include <vector>
 
+#include "common/kernels/every_target.h"
 #include "common/random/stream.h"
 #include "common/testing/eager_loss.h"
 #include "common/testing/gradient_check.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "hwy/targets.h"
 
 namespace perennial::nn {
 namespace {
@@ -88,6 +88,7 @@ TEST(SoftmaxCrossEntropyTest, MinusInfinityExcludesAClass) {
             std::numeric_limits<double>::infinity());
 }
 
+using kernels::OnEveryTarget;
 using testing::EagerLossKind;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -238,22 +239,6 @@ std::string Name(const Problem& problem) {
 template <typename T>
 class Losses : public ::testing::Test {
  protected:
-  ~Losses() override { hwy::SetSupportedTargetsForTest(0); }
-
-  template <typename Body>
-  void OnEveryTarget(Body body) {
-    const auto targets = static_cast<uint64_t>(hwy::SupportedTargets());
-    int tried = 0;
-    for (uint64_t bit = 1; bit != 0; bit <<= 1) {
-      if ((targets & bit) == 0) continue;
-      hwy::SetSupportedTargetsForTest(static_cast<int64_t>(bit));
-      hwy::GetChosenTarget().Update(static_cast<int64_t>(bit));
-      SCOPED_TRACE(hwy::TargetName(static_cast<int64_t>(bit)));
-      body();
-      ++tried;
-    }
-    EXPECT_GT(tried, 0);
-  }
   static void ExpectClose(const std::vector<double>& actual, const std::vector<double>& expected) {
     ASSERT_EQ(actual.size(), expected.size());
     for (size_t i = 0; i < actual.size(); ++i) {
@@ -271,7 +256,7 @@ TYPED_TEST(Losses, AgreeWithLibTorchIncludingTheHessiansAction) {
   const std::vector<Problem> problems = Problems();
   std::vector<testing::EagerLossResult> eager;
   for (const Problem& problem : problems) eager.push_back(problem.Eager());
-  this->OnEveryTarget([&] {
+  OnEveryTarget([&] {
     for (size_t i = 0; i < problems.size(); ++i) {
       const Problem& problem = problems[i];
       SCOPED_TRACE(Name(problem));
@@ -343,7 +328,7 @@ TEST(LossesTest, GradientsAndHessiansMatchFiniteDifferences) {
 
 TYPED_TEST(Losses, StayFiniteAndRightForExtremeOutputs) {
   using T = TypeParam;
-  this->OnEveryTarget([&] {
+  OnEveryTarget([&] {
     for (const EagerLossKind kind : kKinds) {
       Problem problem(kind, 6, 4, 12);
       problem.outputs = {1e4, -1e4, 0,   1,  -1e4, -1e4, -1e4, -1e4, 1e4, 1e4,  1e4, 1e4,
@@ -363,7 +348,7 @@ TYPED_TEST(Losses, StayFiniteAndRightForExtremeOutputs) {
 
 TYPED_TEST(Losses, NotANumberIsPassedOn) {
   using T = TypeParam;
-  this->OnEveryTarget([&] {
+  OnEveryTarget([&] {
     for (const EagerLossKind kind : kKinds) {
       for (const int64_t columns : {1, 5, 20}) {
         Problem problem(kind, 3, columns, 13);
@@ -387,7 +372,7 @@ TYPED_TEST(Losses, NotANumberIsPassedOn) {
 // Masking equals leaving the classes out; what a masked logit or target holds is not looked at.
 TYPED_TEST(Losses, MaskedClassesTakeNoPart) {
   using T = TypeParam;
-  this->OnEveryTarget([&] {
+  OnEveryTarget([&] {
     for (const EagerLossKind kind : {EagerLossKind::kLabels, EagerLossKind::kSoftTargets}) {
       for (const double smoothing : {0.0, 0.25}) {
         for (const int64_t columns : {3, 10, 40}) {
@@ -485,7 +470,7 @@ TEST(SoftmaxCrossEntropyTest, ATargetOfZeroOnAnExcludedClassAddsNothing) {
 
 TYPED_TEST(Losses, AnInfiniteLogitIsCertain) {
   using T = TypeParam;
-  this->OnEveryTarget([&] {
+  OnEveryTarget([&] {
     for (const double side : {1.0, -1.0}) {
       for (const double target : {0.0, 0.25, 1.0}) {
         Problem problem(EagerLossKind::kLogistic, 1, 1, 1);
@@ -505,10 +490,54 @@ TYPED_TEST(Losses, AnInfiniteLogitIsCertain) {
   });
 }
 
+TYPED_TEST(Losses, DenormalOutputsAndTargetsAreKept) {
+  using T = TypeParam;
+  const double tiny = static_cast<double>(std::numeric_limits<T>::denorm_min());
+  constexpr int64_t kColumns = 37;
+  OnEveryTarget([&] {
+    for (const EagerLossKind kind :
+         {EagerLossKind::kSquared, EagerLossKind::kHuber, EagerLossKind::kLogistic}) {
+      const bool logistic = kind == EagerLossKind::kLogistic;
+      Problem problem(kind, 1, kColumns, 15);
+      problem.weights = {1};
+      for (int64_t c = 0; c < kColumns; ++c) {
+        problem.outputs[c] = static_cast<double>(c - 18) * tiny;
+        problem.targets[c] = logistic ? 0 : 2 * tiny;
+        problem.tangent[c] = static_cast<double>(8 * c) * tiny;
+      }
+      SCOPED_TRACE(Name(problem));
+      Matrix<T> outputs(1, kColumns), gradient(1, kColumns), product(1, kColumns);
+      outputs.Fill(problem.outputs);
+      const double loss = problem.Gradient<T>(outputs.view(), gradient.view());
+      problem.Hessian<T>(outputs.view(), product.view());
+      // The logistic loss is that of zeros; a square of denormal numbers is 0.
+      EXPECT_NEAR(loss, logistic ? kColumns * std::log(2.0) : 0, kColumns * this->kTolerance);
+      const double curvature = kind == EagerLossKind::kSquared ? 2 : logistic ? 0.25 : 1;
+      for (int64_t c = 0; c < kColumns; ++c) {
+        const double error = problem.outputs[c] - problem.targets[c];
+        EXPECT_EQ(gradient.view()(0, c), logistic ? 0.5 : curvature * error) << c;
+        EXPECT_EQ(product.view()(0, c), curvature * problem.tangent[c]) << c;
+      }
+    }
+    // A loss that is denormal itself.
+    const double error = std::sqrt(static_cast<double>(std::numeric_limits<T>::min())) / 2;
+    for (const EagerLossKind kind : {EagerLossKind::kSquared, EagerLossKind::kHuber}) {
+      Problem problem(kind, 1, kColumns, 15);
+      problem.weights = {1};
+      problem.outputs.assign(kColumns, error);
+      problem.targets.assign(kColumns, 0);
+      Matrix<T> outputs(1, kColumns), gradient(1, kColumns);
+      outputs.Fill(problem.outputs);
+      EXPECT_EQ(problem.Gradient<T>(outputs.view(), gradient.view()),
+                kColumns * (kind == EagerLossKind::kHuber ? 0.5 : 1) * error * error);
+    }
+  });
+}
+
 // The tails keep their relative accuracy: s(-y) = exp(-y) far out.
 TYPED_TEST(Losses, LogisticTailsAreNotRoundedAway) {
   using T = TypeParam;
-  this->OnEveryTarget([&] {
+  OnEveryTarget([&] {
     Problem problem(EagerLossKind::kLogistic, 1, 2, 1);
     problem.outputs = {40, -40};
     problem.targets = {1, 0};

@@ -244,11 +244,12 @@ absl::Status ModuleNetwork<T>::HessianVectorProduct(ConstRow<T> row, const at::T
   CHECK_EQ(std::ssize(row), layout_.size());
   CHECK_EQ(std::ssize(vector), layout_.size());
   CHECK_EQ(std::ssize(product), layout_.size());
+  T* const data = const_cast<T*>(row.data());
   // The buffers that training mode changes.
   kernels::AlignedVector<T> buffers(row.begin() + layout_.trainable(), row.end());
-  return CatchTorchErrors([&]() -> absl::Status {
+  absl::Status status = CatchTorchErrors([&]() -> absl::Status {
     const at::AutoGradMode enable(true);
-    Bind(const_cast<T*>(row.data()), buffers.data());
+    Bind(data, buffers.data());
     set_training_(true);
     const at::Tensor result = loss(forward_(inputs));
     PERENNIAL_RETURN_IF_ERROR(LossValue(result).status());
@@ -274,6 +275,12 @@ absl::Status ModuleNetwork<T>::HessianVectorProduct(ConstRow<T> row, const at::T
     }
     return absl::OkStatus();
   });
+  // The copies of the buffers end here.
+  status.Update(CatchTorchErrors([&] {
+    Bind(data, data + layout_.trainable());
+    return absl::OkStatus();
+  }));
+  return status;
 }
 
 template <typename T>

@@ -28,7 +28,6 @@
 #include <functional>
 #include <string>
 #include <type_traits>
-#include <utility>
 #include <vector>
 
 #include "ATen/core/Tensor.h"
@@ -100,13 +99,14 @@ class ModuleNetwork {
   absl::StatusOr<double> LossAndGradient(Row<T> row, const at::Tensor& inputs,
                                          const OutputLoss& loss, Row<T> gradient);
 
-  // module(inputs) in evaluation mode, which must leave the buffers alone; without graph.
+  // module(inputs) in evaluation mode, which must leave the buffers alone; without graph. The
+  // module stays bound to the row.
   absl::StatusOr<at::Tensor> Forward(ConstRow<T> row, const at::Tensor& inputs);
 
   // product = H vector with H the second derivatives of LossAndGradient's loss by the parameters
   // (Pearlmutter 1994), by a second backward pass, to which the operators of the module and of the
-  // loss must have a derivative. Zeros in gaps and for buffers. Leaves the row alone. Errors as in
-  // LossAndGradient.
+  // loss must have a derivative. Zeros in gaps and for buffers. Leaves the row alone; the module
+  // stays bound to it, as after Forward. Errors as in LossAndGradient.
   absl::Status HessianVectorProduct(ConstRow<T> row, const at::Tensor& inputs,
                                     const OutputLoss& loss, ConstRow<T> vector, Row<T> product);
 

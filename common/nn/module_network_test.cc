@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "common/kernels/elementwise.h"
+#include "common/testing/row_slice.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -42,19 +43,6 @@ std::vector<T> Copy(Row<T> row) {
   return {row.begin(), row.end()};
 }
 
-// The slice `name` of a row.
-template <typename T>
-at::Tensor SliceOf(const ModuleNetwork<T>& network, Row<T> row, const std::string& name) {
-  for (const ParameterSlice& slice : network.layout().slices()) {
-    if (slice.name == name) {
-      return at::from_blob(row.data() + slice.offset, slice.shape,
-                           c10::CppTypeToScalarType<T>::value);
-    }
-  }
-  ADD_FAILURE() << "no slice " << name;
-  return {};
-}
-
 template <typename T>
 class ModuleNetworkTest : public ::testing::Test {
  protected:
@@ -66,7 +54,9 @@ class ModuleNetworkTest : public ::testing::Test {
   }
   Row<T> row() { return rows_.row(0); }
   Row<T> gradient() { return rows_.row(1); }
-  at::Tensor Slice(Row<T> row, const std::string& name) { return SliceOf<T>(network_, row, name); }
+  at::Tensor Slice(Row<T> row, const std::string& name) {
+    return testing::RowSlice<T>(network_.layout(), row, name);
+  }
 
   torch::nn::Sequential module_;
   ModuleNetwork<T> network_;
@@ -247,9 +237,11 @@ TYPED_TEST(ModuleNetworkTest, CountsOfBatchesAreInTheRowToo) {
     ASSERT_TRUE(network.LossAndGradient(rows.row(0), inputs, loss, rows.row(2)).ok());
     ASSERT_TRUE(network.LossAndGradient(rows.row(1), Inputs<T>(9), loss, rows.row(2)).ok());
   }
-  const at::Tensor running = SliceOf<T>(network, rows.row(0), "0.running_mean");
+  const at::Tensor running = testing::RowSlice<T>(network.layout(), rows.row(0), "0.running_mean");
   EXPECT_TRUE(running.allclose(mean, 1e-5, 1e-6)) << running << mean;
-  EXPECT_EQ(SliceOf<T>(network, rows.row(0), "0.num_batches_tracked").template item<double>(), 3);
+  EXPECT_EQ(testing::RowSlice<T>(network.layout(), rows.row(0), "0.num_batches_tracked")
+                .template item<double>(),
+            3);
 }
 
 TYPED_TEST(ModuleNetworkTest, AParameterThatTheLossIgnoresHasGradientZero) {
@@ -320,6 +312,26 @@ TEST_F(ModuleHessianTest, IsZeroWhereTheLossIsLinear) {
       rows.row(1), rows.row(2));
   ASSERT_TRUE(status.ok()) << status;
   EXPECT_EQ(Copy(rows.row(2)), std::vector<double>(rows.size()));
+}
+
+TEST_F(ModuleHessianTest, TheModuleStaysBoundToTheRowAlsoAfterAnError) {
+  const auto fails = [](const at::Tensor& y) { return y; };
+  for (const bool good : {true, false}) {
+    const absl::Status status = network_.HessianVectorProduct(
+        row(), Inputs<double>(1), good ? OutputLoss(CrossEntropy) : fails, rows_.row(2),
+        rows_.row(3));
+    EXPECT_EQ(status.ok(), good) << status;
+    for (const auto& tensors : {module_->named_parameters(), module_->named_buffers()}) {
+      for (const auto& item : tensors) {
+        const at::Tensor slice = Slice(row(), item.key());
+        if (item.value().is_floating_point()) {
+          EXPECT_EQ(item.value().const_data_ptr(), slice.const_data_ptr()) << item.key();
+        } else {  // A count, which is copied.
+          EXPECT_TRUE(item.value().equal(slice.to(item.value().scalar_type()))) << item.key();
+        }
+      }
+    }
+  }
 }
 
 class ModuleErrorTest : public ModuleNetworkTest<double> {

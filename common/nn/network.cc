@@ -12,6 +12,7 @@
 #include "common/kernels/dropout.h"
 #include "common/kernels/elementwise.h"
 #include "common/kernels/gemm.h"
+#include "common/kernels/matrix.h"
 #include "common/kernels/norm.h"
 #include "common/kernels/uniform.h"
 #include "common/nn/gather.h"
@@ -19,7 +20,11 @@
 namespace perennial::nn {
 namespace {
 
+using kernels::CopyMatrix;
+using kernels::FillZero;
+using kernels::FirstColumns;
 using kernels::MatrixView;
+using kernels::SubRows;
 using kernels::Transpose;
 using Kind = LayerSpec::Kind;
 
@@ -27,33 +32,13 @@ constexpr int64_t kMaxExtent = int64_t{1} << 24;
 // Added to variances; LibTorch's default.
 constexpr double kNormEpsilon = 1e-5;
 
-template <typename T>
-MatrixView<T> SubRows(MatrixView<T> view, const RowRange& range) {
-  return {view.row(range.begin), range.size(), view.columns, view.stride};
-}
-
-template <typename T>
-MatrixView<T> FirstColumns(MatrixView<T> view, int64_t columns) {
-  return {view.data, view.rows, columns, view.stride};
-}
-
-template <typename T>
-void CopyMatrix(MatrixView<const T> from, MatrixView<T> to) {
-  for (int64_t r = 0; r < from.rows; ++r) std::copy_n(from.row(r), from.columns, to.row(r));
-}
-
-template <typename T>
-void FillZero(MatrixView<T> view) {
-  for (int64_t r = 0; r < view.rows; ++r) std::fill_n(view.row(r), view.columns, T(0));
-}
-
 }  // namespace
 
 absl::StatusOr<Network> Network::Create(const NetworkSpec& spec) {
   if (spec.blocks.empty()) return absl::InvalidArgumentError("a network needs a block");
-  if (!(spec.initial_scale >= 0)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("initial_scale is ", spec.initial_scale, "; it must be at least 0"));
+  if (!(spec.initial_scale >= 0) || !std::isfinite(spec.initial_scale)) {
+    return absl::InvalidArgumentError(absl::StrCat("initial_scale is ", spec.initial_scale,
+                                                   "; it must be finite and at least 0"));
   }
   Network network;
   network.spec_ = spec;
@@ -189,7 +174,7 @@ void Network::Initialize(const random::Stream& stream, Row<T> row) const {
     const random::Stream draws = stream.Split(slice.name);
     const Row<T> values = row.subspan(slice.offset, slice.size);
     const double fan_in = static_cast<double>(slice.fan_in);
-    double bound = spec_.initial_scale;
+    double bound = weight ? spec_.initial_scale : 1;
     switch (spec_.initializer) {
       case Initializer::kLeCunUniform:
         bound /= std::sqrt(fan_in);
@@ -244,7 +229,10 @@ void Network::Load(const data::Batch& batch, Workspace<T>& workspace,
     CheckIndices(part);
     for (const int32_t index : part.indices) {
       const int32_t* active = table.active() + index * count;
-      workspace.active_.insert(workspace.active_.end(), active, active + count);
+      for (int64_t k = 0; k < count; ++k) {
+        CHECK(active[k] >= 0 && active[k] < spec_.inputs) << "active feature " << active[k];
+        workspace.active_.push_back(active[k]);
+      }
     }
   }
 }
@@ -272,11 +260,11 @@ MatrixView<const T> Network::BlockInput(int index, const Workspace<T>& workspace
   RowRange range = workspace.ranges_[index];
   if (input == kInputs) {
     if (spec_.one_hot) return {nullptr, range.size(), spec_.inputs, 0};
-    return SubRows(workspace.inputs_, range);
+    return SubRows(workspace.inputs_, range.begin, range.size());
   }
   range.begin -= workspace.ranges_[input].begin;
   range.end -= workspace.ranges_[input].begin;
-  return SubRows(workspace.output(input), range);
+  return SubRows(workspace.output(input), range.begin, range.size());
 }
 
 template <typename T>
@@ -367,6 +355,8 @@ void Network::Backward(ConstRow<T> row, Workspace<T>& workspace, WeightGradientS
     BackwardBlock<T>(b, row, workspace, sink, input_gradient, input_gradient_begun);
   }
   if (input_gradient.data != nullptr && !input_gradient_begun) FillZero(input_gradient);
+  // Another pass begins with gradients of its own.
+  std::ranges::fill(workspace.gradients_, Workspace<T>::GradientState::kNone);
 }
 
 template <typename T>
@@ -385,7 +375,8 @@ void Network::BackwardBlock(int index, ConstRow<T> row, Workspace<T>& workspace,
     // Nothing goes down.
   } else if (block.input == kInputs) {
     if (input_gradient.data != nullptr) {
-      below = SubRows(input_gradient, workspace.ranges_[index]);
+      below =
+          SubRows(input_gradient, workspace.ranges_[index].begin, workspace.ranges_[index].size());
       add = input_gradient_begun;
       if (!add && below.rows < input_gradient.rows) {
         FillZero(input_gradient);
@@ -398,7 +389,7 @@ void Network::BackwardBlock(int index, ConstRow<T> row, Workspace<T>& workspace,
     RowRange range = workspace.ranges_[index];
     range.begin -= workspace.ranges_[block.input].begin;
     range.end -= workspace.ranges_[block.input].begin;
-    below = SubRows(all, range);
+    below = SubRows(all, range.begin, range.size());
     add = workspace.gradients_[block.input] != Workspace<T>::GradientState::kNone;
     if (!add && below.rows < all.rows) {
       FillZero(all);

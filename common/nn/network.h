@@ -75,7 +75,7 @@ class Network {
  public:
   // InvalidArgument names the block and layer: no blocks or layers; an extent that is not in 1 ..
   // 2^24; a name that is missing, taken or unknown; a rate that is not in [0, 1); one-hot inputs
-  // read by a layer that is not dense.
+  // read by a layer that is not dense; an initial_scale that is negative or not finite.
   static absl::StatusOr<Network> Create(const NetworkSpec& spec);
 
   const ParameterLayout& layout() const { return layout_; }
@@ -114,8 +114,9 @@ class Network {
   void Forward(ConstRow<T> row, kernels::MatrixView<const T> inputs, Workspace<T>& workspace,
                const ForwardOptions& options = {}) const;
 
-  // Reads the gradients that the caller wrote and what Forward left; may overwrite both. A block
-  // whose gradient was not asked for since Forward, and that no other block reads, gets none.
+  // Reads the gradients that the caller wrote and what Forward left; overwrites the former. A block
+  // whose gradient was not asked for since the last pass, and that no other block reads, gets none.
+  // After one Forward there may be several, each with gradients written anew.
   // input_gradient [B, inputs()], if it has data, becomes dLoss/dinputs.
   template <typename T>
   void Backward(ConstRow<T> row, Workspace<T>& workspace, WeightGradientSink<T>& sink,
@@ -200,6 +201,8 @@ class Workspace {
  public:
   // `network` must outlive it.
   Workspace(const Network& network, int64_t max_rows);
+  Workspace(const Workspace&) = delete;
+  Workspace& operator=(const Workspace&) = delete;
 
   // Memory that one takes.
   static int64_t Bytes(const Network& network, int64_t max_rows);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <vector>
 
@@ -187,10 +188,46 @@ TEST_P(NetworkTest, InputsAsAMatrixAreTheSameAsABatch) {
       ::testing::Pointwise(::testing::DoubleNear(1e-13), testing::ToDoubles(first.output())));
 }
 
-TEST_P(NetworkTest, AWorkspaceIsAsLargeAsItsPlan) {
+// A pass of a Jacobian, say: gradients are written anew for each.
+TEST_P(NetworkTest, ASecondBackwardAfterOneForwardIsThatOfItsGradients) {
   const Network network = network_case().network();
-  EXPECT_GT(Workspace<float>::Bytes(network, 8), 0);
-  EXPECT_EQ(2 * Workspace<float>::Bytes(network, 8), Workspace<double>::Bytes(network, 8));
+  Rows<double> rows = RandomRows<double>(network, 3);
+  Workspace<double> workspace(network, 9);
+  const auto options = Options<double>(network_case(), Mode::kTrain);
+  const auto backward = [&](int without, int64_t target) {
+    testing::WriteCotangents(testing::Cotangents(network_case(), without), workspace);
+    GradientSink<double> sink(rows.row(target), GradientSink<double>::Mode::kOverwrite);
+    network.Backward<double>(rows.row(0), workspace, sink);
+  };
+  const int last = network.blocks() - 1;
+  network.Forward<double>(rows.row(0), network_case().batch(), workspace, options);
+  backward(-1, 1);
+  backward(last, 1);
+  network.Forward<double>(rows.row(0), network_case().batch(), workspace, options);
+  backward(last, 2);
+  EXPECT_EQ(Doubles(rows.row(1)), Doubles(rows.row(2)));
+}
+
+TEST(WorkspaceTest, TakesInputsAndTwoMatricesALayer) {
+  const Network network = *Network::Create(MultilayerPerceptron(784, {250, 64}, 10));
+  // Rows of matrices are padded to multiples of 16 numbers.
+  EXPECT_EQ(Workspace<float>::Bytes(network, 100), 4 * 100 * (784 + 2 * (256 + 64 + 16)));
+  EXPECT_EQ(Workspace<double>::Bytes(network, 100), 8 * 100 * (784 + 2 * (256 + 64 + 16)));
+}
+
+TEST(NetworkForwardDeathTest, RefusesExamplesAndFeaturesThatAreNotThere) {
+  const Network network = *Network::Create(MultilayerPerceptron(2, {}, 1));
+  const Rows<float> rows(1, network.layout().size());
+  Workspace<float> workspace(network, 4);
+  const std::vector<float> table = {1, 2, 3, 4};
+  const auto forward = [&](std::vector<int32_t> indices, std::vector<int32_t> map) {
+    const data::BatchPart part = {data::InputTable::Floats(table, 2), indices, map};
+    network.Forward<float>(rows.row(0), data::Batch({&part, 1}), workspace);
+  };
+  forward({0, 1, 1}, {1, 0});
+  EXPECT_DEATH(forward({0, 2}, {}), "example 2 of 2");
+  EXPECT_DEATH(forward({-1}, {}), "example -1 of 2");
+  EXPECT_DEATH(forward({0}, {0, 2}), "feature 2");
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, NetworkTest, ::testing::ValuesIn(testing::NetworkCases()),
@@ -257,6 +294,18 @@ TEST(NetworkInitializationTest, HeAndXavierHaveTheirVariance) {
   EXPECT_NEAR(Variance(InitialWeights(Initializer::kHeNormal, 1)), 2.0 / 100, 0.0015);
   EXPECT_NEAR(Variance(InitialWeights(Initializer::kHeNormal, 2)), 8.0 / 100, 0.006);
   EXPECT_NEAR(Variance(InitialWeights(Initializer::kXavierUniform, 1)), 2.0 / 150, 0.001);
+  EXPECT_NEAR(Variance(InitialWeights(Initializer::kXavierUniform, 3)), 18.0 / 150, 0.009);
+}
+
+TEST(NetworkInitializationTest, TheScaleIsThatOfWeightsAlone) {
+  NetworkSpec spec = MultilayerPerceptron(100, {}, 50);
+  Rows<double> rows(2, Network::Create(spec)->layout().size());
+  Network::Create(spec)->Initialize<double>(random::Stream(1), rows.row(0));
+  spec.initial_scale = 0.25;
+  Network::Create(spec)->Initialize<double>(random::Stream(1), rows.row(1));
+  for (int64_t i = 0; i < rows.size(); ++i) {
+    EXPECT_EQ(rows.row(1)[i], rows.row(0)[i] * (i < 100 * 50 ? 0.25 : 1));
+  }
 }
 
 TEST(NetworkInitializationTest, NormsBeginAsTheIdentity) {
@@ -283,6 +332,9 @@ TEST(NetworkCreateTest, RefusesWhatCannotBeANetwork) {
   EXPECT_THAT(message({.inputs = 3, .blocks = {{.name = "a", .layers = {}}}}),
               HasSubstr("block \"a\" needs a layer"));
   EXPECT_THAT(message(MultilayerPerceptron(4, {0}, 2)), HasSubstr("maps 4 numbers to 0"));
+  NetworkSpec scaled = MultilayerPerceptron(4, {3}, 2);
+  scaled.initial_scale = std::numeric_limits<double>::infinity();
+  EXPECT_THAT(message(scaled), HasSubstr("initial_scale is inf"));
   EXPECT_THAT(message({.inputs = 3, .blocks = {{.layers = {Dense(2), Dropout(1)}}}}),
               HasSubstr("drops at a rate of 1; allowed: [0, 1)"));
   const BlockSpec named = {.name = "a", .layers = {Dense(2)}};

@@ -7,24 +7,12 @@
 #include "common/optim/optimizer.h"
 #include "common/random/stream.h"
 #include "common/testing/images.h"
+#include "common/testing/row_slice.h"
 #include "common/testing/tensor_memory.h"
 #include "gtest/gtest.h"
 
 namespace perennial::nn {
 namespace {
-
-// A view of the slice `name` of a row.
-template <typename T>
-at::Tensor Slice(const ModuleNetwork<T>& network, Row<T> row, const std::string& name) {
-  for (const ParameterSlice& slice : network.layout().slices()) {
-    if (slice.name == name) {
-      return at::from_blob(row.data() + slice.offset, slice.shape,
-                           c10::CppTypeToScalarType<T>::value);
-    }
-  }
-  ADD_FAILURE() << "no slice " << name;
-  return {};
-}
 
 TEST(SmallCnnTest, ComputesWhatTheHeaderSays) {
   // Extents that the pools do not divide.
@@ -39,7 +27,8 @@ TEST(SmallCnnTest, ComputesWhatTheHeaderSays) {
   std::vector<std::string> names;
   const auto leaf = [&](const std::string& name) {
     names.push_back(name);
-    leaves.push_back(Slice<double>(network, rows.row(0), name).clone().requires_grad_());
+    leaves.push_back(
+        testing::RowSlice<double>(network.layout(), rows.row(0), name).clone().requires_grad_());
     return leaves.back();
   };
   at::Tensor x = at::conv2d(inputs, leaf("conv1.weight"), leaf("conv1.bias"), 1, 1);
@@ -61,14 +50,14 @@ TEST(SmallCnnTest, ComputesWhatTheHeaderSays) {
   ASSERT_TRUE(loss.ok()) << loss.status();
   EXPECT_NEAR(*loss, expected.item<double>(), 1e-12);
   for (size_t i = 0; i < leaves.size(); ++i) {
-    const at::Tensor gradient = Slice<double>(network, rows.row(1), names[i]);
+    const at::Tensor gradient = testing::RowSlice<double>(network.layout(), rows.row(1), names[i]);
     EXPECT_TRUE(gradient.allclose(leaves[i].grad(), 0, 1e-12)) << names[i];
   }
   // A tenth of the way from 0 and 1, the variance as an estimate of the population's.
   const double count = 4 * 9 * 6;
-  EXPECT_TRUE(Slice<double>(network, rows.row(0), "norm1.running_mean")
+  EXPECT_TRUE(testing::RowSlice<double>(network.layout(), rows.row(0), "norm1.running_mean")
                   .allclose(0.1 * mean.flatten(), 0, 1e-12));
-  EXPECT_TRUE(Slice<double>(network, rows.row(0), "norm1.running_var")
+  EXPECT_TRUE(testing::RowSlice<double>(network.layout(), rows.row(0), "norm1.running_var")
                   .allclose(0.9 + 0.1 * variance.flatten() * count / (count - 1), 0, 1e-12));
 }
 

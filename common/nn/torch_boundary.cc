@@ -2,7 +2,6 @@
 
 #include <cmath>
 #include <exception>
-#include <string>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"

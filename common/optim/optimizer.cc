@@ -1,6 +1,5 @@
 #include "common/optim/optimizer.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include "absl/strings/str_cat.h"

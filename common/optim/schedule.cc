@@ -1,6 +1,5 @@
 #include "common/optim/schedule.h"
 
-#include <algorithm>
 #include <cmath>
 #include <numbers>
 

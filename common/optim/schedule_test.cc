@@ -1,8 +1,6 @@
 #include "common/optim/schedule.h"
 
-#include <cmath>
 #include <limits>
-#include <numbers>
 #include <string>
 #include <vector>
 

@@ -10,6 +10,17 @@ namespace perennial::optim {
 using kernels::MatrixView;
 
 template <typename T>
+int64_t UpdateSink<T>::ScratchSize(const nn::Network& network) {
+  int64_t largest = 0;
+  for (const nn::ParameterSlice& slice : network.layout().slices()) {
+    const bool product = slice.role == nn::ParameterRole::kWeight && !network.spec().one_hot;
+    if (!product && slice.role != nn::ParameterRole::kBuffer)
+      largest = std::max(largest, slice.size);
+  }
+  return largest;
+}
+
+template <typename T>
 nn::Row<T> UpdateSink<T>::Scratch(int64_t size) {
   if (std::ssize(scratch_) < size) scratch_.resize(size);
   return nn::Row<T>(scratch_).first(size);

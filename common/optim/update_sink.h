@@ -16,6 +16,7 @@
 #define PERENNIAL_COMMON_OPTIM_UPDATE_SINK_H_
 
 #include "common/kernels/aligned.h"
+#include "common/nn/network.h"
 #include "common/nn/rows.h"
 #include "common/nn/sink.h"
 #include "common/optim/optimizer.h"
@@ -27,6 +28,10 @@ class UpdateSink final : public nn::WeightGradientSink<T> {
  public:
   // Both must outlive it. The optimizer must not clip.
   UpdateSink(Optimizer<T>& optimizer, nn::Row<T> row) : optimizer_(optimizer), row_(row) {}
+
+  // Numbers that one keeps besides, at most: the gradient of one-hot inputs' weights, which are not
+  // a product, or of a bias.
+  static int64_t ScratchSize(const nn::Network& network);
 
   // Once before each backward pass.
   void BeginStep() { optimizer_.BeginStep(); }

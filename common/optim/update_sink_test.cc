@@ -1,6 +1,5 @@
 #include "common/optim/update_sink.h"
 
-#include <algorithm>
 #include <cmath>
 #include <string>
 #include <tuple>

@@ -61,12 +61,18 @@ struct Case {
   bool adam = false;
   int units = 1;
 
+  // As many examples as make whole batches.
+  int32_t examples() const { return kExamples / batch_size * batch_size; }
   data::InputTable inputs() const {
-    if (widths[0] == 784) return &Images();
-    return data::InputTable::Floats(Table(), widths[0]);
+    const int64_t numbers = examples() * widths[0];
+    if (widths[0] == 784) {
+      return data::InputTable::Bytes(std::span(Images().pixels).first(numbers), widths[0],
+                                     Images().scale, Images().shift);
+    }
+    return data::InputTable::Floats(std::span(Table()).first(numbers), widths[0]);
   }
   std::vector<int32_t> labels() const {
-    std::vector<int32_t> all = Images().labels;
+    std::vector<int32_t> all(Images().labels.begin(), Images().labels.begin() + examples());
     for (int32_t& label : all) label %= static_cast<int32_t>(widths.back());
     return all;
   }
@@ -140,19 +146,16 @@ void TrainingStep(benchmark::State& state, const Case& what) {
   std::vector<data::EpochSampler> samplers;
   for (int i = 0; i < what.units; ++i) {
     eager.push_back(MakeEager(what, labels));
-    samplers.emplace_back(random::Stream(i), kExamples, what.batch_size);
+    samplers.emplace_back(random::Stream(i), what.examples(), what.batch_size);
   }
-  int64_t eager_step = 0;
+  size_t eager_turn = 0;
   const auto eager_seconds = [&] {
-    const int64_t steps = std::max<int64_t>(1, 16 / what.units);
-    return MedianSeconds(5,
-                         [&] {
-                           for (int64_t step = 0; step < steps; ++step, ++eager_step) {
-                             for (int i = 0; i < what.units; ++i)
-                               eager[i].Step(samplers[i].Batch(eager_step));
-                           }
-                         }) /
-           static_cast<double>(steps * what.units);
+    constexpr int64_t kTurn = 20;
+    const auto turn = [&] {
+      const size_t unit = eager_turn++ % eager.size();
+      for (int64_t i = 0; i < kTurn; ++i) eager[unit].Step(samplers[unit].Batch(i));
+    };
+    return MedianSeconds(7, turn) / static_cast<double>(kTurn);
   };
   eager_seconds();  // LibTorch's first steps prepare.
   const double before = eager_seconds();
@@ -175,7 +178,7 @@ PERENNIAL_STEP(mlp_50_56_b32_adam,
 
 // Loss and accuracy of 10,000 images.
 void Evaluation(benchmark::State& state) {
-  const Case what = {.widths = {784, 256, 256, 10}};
+  const Case what = {.widths = {784, 256, 256, 10}, .batch_size = 1};
   const auto network = MakeNetwork(what);
   const std::vector<int32_t> labels = what.labels();
   nn::Rows<float> rows(1, network->layout().size());
@@ -195,7 +198,7 @@ BENCHMARK(Evaluation)->Name("TrainingStep/evaluation");
 // The losses at 11 points of a line, and the gradient of their mean with respect to its end.
 // separate_ratio: eleven passes of ours, one a point, over the time.
 void Line(benchmark::State& state) {
-  const Case what = {.widths = {784, 256, 256, 10}};
+  const Case what = {.widths = {784, 256, 256, 10}, .batch_size = 1};
   const auto network = MakeNetwork(what);
   constexpr int kPoints = 11;
   constexpr int32_t kBatch = 64;
@@ -225,7 +228,8 @@ void Line(benchmark::State& state) {
       kernels::LinePoint<float>(alpha, rows.row(0), rows.row(1), rows.row(3));
       network->Forward<float>(rows.row(3), data::Batch({&part, 1}), workspace);
       sum += loss(workspace);
-      nn::GradientSink<float> sink(rows.row(2), k == 0 ? Mode::kOverwrite : Mode::kAccumulate,
+      if (k == 0) continue;  // The first point is not the end's.
+      nn::GradientSink<float> sink(rows.row(2), k == 1 ? Mode::kOverwrite : Mode::kAccumulate,
                                    alpha);
       network->Backward<float>(rows.row(3), workspace, sink);
     }
@@ -247,7 +251,7 @@ void Line(benchmark::State& state) {
       const float point[] = {1 - alpha, alpha};
       pass.Forward(point);
       sum += loss(pass.workspace());
-      if (k > 0) pass.Backward(point);  // The first point is not the end's.
+      if (k > 0) pass.Backward(point);
     }
     pass.EndGradients();
     benchmark::DoNotOptimize(sum);
@@ -259,7 +263,7 @@ BENCHMARK(Line)->Name("TrainingStep/line11");
 // Sums of the squared per-sample gradients of 256 examples. per_sample_ratio: ours, one example
 // at a time, over the time; eager_ratio: a backward pass of LibTorch an example.
 void Fisher(benchmark::State& state) {
-  const Case what = {.widths = {784, 256, 256, 10}};
+  const Case what = {.widths = {784, 256, 256, 10}, .batch_size = 1};
   const auto network = MakeNetwork(what);
   constexpr int32_t kBatch = 256;
   nn::Rows<float> rows(3, network->layout().size());

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <numeric>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -38,8 +39,10 @@ class Run {
   Run(std::span<Unit* const> units, const ScheduleOptions& options)
       : units_(units), options_(options), order_(units.size()) {
     std::iota(order_.begin(), order_.end(), 0);
+    // Begun units hold memory: they come first.
     std::ranges::stable_sort(order_, std::greater<>(), [this](int64_t i) {
-      return units_[i]->plan().total_flops() * (1 - units_[i]->progress());
+      return std::pair(units_[i]->steps_done() > 0,
+                       units_[i]->plan().total_flops() * (1 - units_[i]->progress()));
     });
   }
 
@@ -106,12 +109,17 @@ class Run {
 
 double PlannedMemoryBytes(std::span<Unit* const> units, int threads) {
   std::vector<double> bytes;
+  double begun = 0;
   for (const Unit* unit : units) {
-    if (!unit->finished()) bytes.push_back(unit->plan().memory_bytes);
+    if (unit->finished()) continue;
+    bytes.push_back(unit->plan().memory_bytes);
+    if (unit->steps_done() > 0) begun += unit->plan().memory_bytes;
   }
   std::ranges::sort(bytes, std::greater<>());
   const size_t together = std::min(bytes.size(), static_cast<size_t>(threads));
-  return std::accumulate(bytes.begin(), bytes.begin() + static_cast<int64_t>(together), 0.0);
+  // New units start when no begun one waits: then there are no more than threads.
+  return std::max(
+      begun, std::accumulate(bytes.begin(), bytes.begin() + static_cast<int64_t>(together), 0.0));
 }
 
 absl::Status RunUnits(std::span<Unit* const> units, const ScheduleOptions& options) {

@@ -1,10 +1,11 @@
 // Runs units in parallel, one thread a unit.
 //
-// Units do not share state, so any number of threads gives the same bits. The most expensive units
-// start first, so that threads end at about the same time. A unit runs in short chunks of steps;
-// between two chunks the scheduler reports, and stops if it was asked to. A unit takes its memory
-// when it starts and gives it back when it has ended, so at most one unit a thread holds some; the
-// scheduler adds up what those will need and refuses to start what does not fit.
+// Units do not share state, so any number of threads gives the same bits. Units that have begun
+// start first, then the most expensive ones, so that threads end at about the same time. A unit
+// runs in short chunks of steps; between two chunks the scheduler reports, and stops if it was
+// asked to. A unit takes its memory when it starts and gives it back when it has ended, so at most
+// one unit a thread holds some; the scheduler adds up what those will need and refuses to start
+// what does not fit.
 //
 //   std::atomic<bool> stop = false;
 //   PERENNIAL_RETURN_IF_ERROR(population::RunUnits(units, {.threads = 2, .stop = &stop}));
@@ -36,7 +37,8 @@ struct ScheduleOptions {
   std::function<absl::Status(int64_t unit, double cpu_seconds)> after_chunk;
 };
 
-// The plans of as many of the units that have not ended as run at a time, the largest ones.
+// What the units that have not ended may take at a time: the plans of those that have begun and
+// were loaded, or of the largest that run together.
 double PlannedMemoryBytes(std::span<Unit* const> units, int threads);
 
 // Runs all units that are not finished to their end, and releases each then. Returns

@@ -1,9 +1,7 @@
 #include "common/population/scheduler.h"
 
 #include <atomic>
-#include <map>
 #include <memory>
-#include <mutex>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -72,6 +70,23 @@ std::vector<Unit*> Pointers(const Units& units) {
   return pointers;
 }
 
+TEST(SchedulerTest, BegunUnitsComeFirstThenThoseWithMostLeft) {
+  Units units;
+  for (const int64_t steps : {5, 9, 7, 100}) {
+    units.push_back(std::make_unique<CountingUnit>(std::to_string(units.size()), steps));
+  }
+  ASSERT_TRUE(units[3]->Advance(98).ok());  // Two are left.
+  ASSERT_TRUE(units[0]->Advance(1).ok());   // Four are left.
+  std::vector<int64_t> ended;
+  ASSERT_TRUE(RunUnits(Pointers(units), {.after_chunk =
+                                             [&](int64_t index, double) {
+                                               if (units[index]->finished()) ended.push_back(index);
+                                               return absl::OkStatus();
+                                             }})
+                  .ok());
+  EXPECT_THAT(ended, ::testing::ElementsAre(0, 3, 1, 2));
+}
+
 TEST(SchedulerTest, ReleasesAUnitOnceWhenItHasEnded) {
   Units units;
   units.push_back(std::make_unique<CountingUnit>("0", 5));
@@ -92,6 +107,9 @@ TEST(SchedulerTest, PlansTheMemoryOfTheLargestUnitsThatRunTogether) {
   EXPECT_EQ(PlannedMemoryBytes(Pointers(units), 8), 13e9);
   ASSERT_TRUE(units[1]->Advance(5).ok());
   EXPECT_EQ(PlannedMemoryBytes(Pointers(units), 2), 7e9);
+  // Loaded units hold theirs while they wait.
+  for (const int i : {0, 2, 3}) ASSERT_TRUE(units[i]->Advance(1).ok());
+  EXPECT_EQ(PlannedMemoryBytes(Pointers(units), 1), 8e9);
 }
 
 TEST(SchedulerTest, RefusesWhatDoesNotFitBeforeAnythingRuns) {

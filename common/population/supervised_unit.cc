@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -9,6 +10,7 @@
 #include "common/base/status_macros.h"
 #include "common/data/batch.h"
 #include "common/nn/loss.h"
+#include "common/nn/sink.h"
 #include "common/record/safetensors.h"
 
 namespace perennial::population {
@@ -26,6 +28,7 @@ SupervisedUnit::Training::Training(const SupervisedOptions& options)
     : rows(1, options.network->layout().size()),
       optimizer(options.optimizer, options.network->layout().trainable()),
       update(optimizer, rows.row(0)),
+      gradient(options.optimizer.clip_norm > 0 ? 1 : 0, options.network->layout().size()),
       workspace(*options.network, std::min(options.batch_size, Examples(options))),
       sampler(Root(options).Split("order"), Examples(options), options.batch_size) {
   options.network->Initialize<float>(Root(options).Split("init"), rows.row(0));
@@ -34,7 +37,10 @@ SupervisedUnit::Training::Training(const SupervisedOptions& options)
 SupervisedUnit::SupervisedUnit(SupervisedOptions options) : options_(std::move(options)) {
   CHECK(options_.network != nullptr && options_.inputs.size() > 0 && options_.batch_size > 0 &&
         options_.steps >= 0);
+  CHECK_LE(options_.inputs.size(), std::numeric_limits<int32_t>::max());
   CHECK_EQ(options_.network->inputs(), options_.inputs.features());
+  const absl::Status optimizer = optim::Validate(options_.optimizer);
+  CHECK(optimizer.ok()) << optimizer.message();
   const data::EpochSampler sizes(Root(options_), Examples(options_), options_.batch_size);
   plan_.steps = options_.steps;
   const int64_t epochs = options_.steps / sizes.batches_per_epoch();
@@ -43,12 +49,17 @@ SupervisedUnit::SupervisedUnit(SupervisedOptions options) : options_(std::move(o
     examples += sizes.BatchSize(step);
   }
   plan_.training_flops = options_.network->training_flops(examples);
-  const int64_t rows = 1 + optim::Optimizer<float>::StateRows(options_.optimizer);
-  plan_.memory_bytes = static_cast<double>(
-      rows * options_.network->layout().size() * static_cast<int64_t>(sizeof(float)) +
-      nn::Workspace<float>::Bytes(*options_.network,
-                                  std::min(options_.batch_size, Examples(options_))) +
-      Examples(options_) * static_cast<int64_t>(sizeof(int32_t)));
+  const nn::Network& network = *options_.network;
+  const int64_t batch = std::min(options_.batch_size, Examples(options_));
+  const bool clipped = options_.optimizer.clip_norm > 0;
+  int64_t numbers = network.layout().size() *
+                    (1 + optim::Optimizer<float>::StateRows(options_.optimizer) + clipped);
+  if (!clipped) numbers += optim::UpdateSink<float>::ScratchSize(network);
+  int64_t indices = Examples(options_);
+  if (network.spec().one_hot) indices += batch * options_.inputs.stored();
+  plan_.memory_bytes = static_cast<double>(numbers * static_cast<int64_t>(sizeof(float)) +
+                                           indices * static_cast<int64_t>(sizeof(int32_t)) +
+                                           nn::Workspace<float>::Bytes(network, batch));
 }
 
 BatchLoss SupervisedUnit::Classification(std::span<const int32_t> labels) {
@@ -58,7 +69,10 @@ BatchLoss SupervisedUnit::Classification(std::span<const int32_t> labels) {
     thread_local std::vector<int32_t> batch_labels;
     thread_local std::vector<float> weights;
     batch_labels.clear();
-    for (const int32_t index : indices) batch_labels.push_back(labels[index]);
+    for (const int32_t index : indices) {
+      CHECK_LT(index, std::ssize(labels)) << "an example without a label";
+      batch_labels.push_back(labels[index]);
+    }
     weights.assign(indices.size(), 1.0f / static_cast<float>(indices.size()));
     return nn::SoftmaxCrossEntropy<float>(outputs, batch_labels, weights, gradient);
   };
@@ -100,8 +114,16 @@ absl::Status SupervisedUnit::Step() {
         absl::StrCat("the loss is ", loss, " in step ", steps_done_ + 1,
                      "; choose a learning rate below ", options_.optimizer.learning_rate));
   }
-  training.update.BeginStep();
-  options_.network->Backward<float>(row, training.workspace, training.update);
+  if (options_.optimizer.clip_norm > 0) {
+    const nn::Row<float> gradient = training.gradient.row(0);
+    nn::GradientSink<float> sink(gradient, nn::GradientSink<float>::Mode::kOverwrite);
+    options_.network->Backward<float>(row, training.workspace, sink);
+    const int64_t trained = options_.network->layout().trainable();
+    training.optimizer.Step(gradient.first(trained), row.first(trained));
+  } else {
+    training.update.BeginStep();
+    options_.network->Backward<float>(row, training.workspace, training.update);
+  }
   options_.network->UpdateRunningStatistics<float>(training.workspace, row);
   loss_sum_ += loss;
   ++loss_steps_;
@@ -163,7 +185,7 @@ UnitResults SupervisedUnit::Results() const {
   UnitResults results;
   if (loss_steps_ > 0) {
     results.measurements.push_back(
-        {"train_loss", "nat", loss_sum_ / static_cast<double>(loss_steps_)});
+        {"train_loss", options_.loss_unit, loss_sum_ / static_cast<double>(loss_steps_)});
   }
   return results;
 }

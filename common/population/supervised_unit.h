@@ -3,7 +3,7 @@
 // The plainest unit, for baselines, tuning and populations of many networks: hyper-parameters,
 // initial parameters and order of batches are each unit's own, the data is shared. A step gathers
 // the batch, computes loss and gradient, and updates the parameters layer by layer
-// (optim::UpdateSink).
+// (optim::UpdateSink), or at once if the gradient's norm is clipped.
 //
 //   auto network = std::make_shared<const nn::Network>(*nn::Network::Create(spec));
 //   SupervisedUnit unit({.key = {"mlp", "catch", "seed", "3"}, .network = network,
@@ -53,6 +53,7 @@ struct SupervisedOptions {
   int32_t batch_size = 1;
   int64_t steps = 0;
   uint64_t seed = 0;
+  std::string loss_unit = "nat";  // Of the results.
 };
 
 // Results: train_loss, the mean loss of the last epoch that was begun.
@@ -60,6 +61,8 @@ class SupervisedUnit final : public Unit {
  public:
   // The options must fit each other and the optimizer be valid (CHECK).
   explicit SupervisedUnit(SupervisedOptions options);
+  SupervisedUnit(const SupervisedUnit&) = delete;
+  SupervisedUnit& operator=(const SupervisedUnit&) = delete;
 
   // Mean softmax cross-entropy of labels [size] in [0, outputs), which must outlive the unit.
   static BatchLoss Classification(std::span<const int32_t> labels);
@@ -86,6 +89,7 @@ class SupervisedUnit final : public Unit {
     nn::Rows<float> rows;
     optim::Optimizer<float> optimizer;
     optim::UpdateSink<float> update;
+    nn::Rows<float> gradient;  // If it is clipped.
     nn::Workspace<float> workspace;
     data::EpochSampler sampler;
   };

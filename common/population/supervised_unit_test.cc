@@ -1,7 +1,6 @@
 #include "common/population/supervised_unit.h"
 
 #include <cmath>
-#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -104,6 +103,54 @@ TEST(SupervisedUnitTest, AManyUnitsPopulationIsTheSameOnAnyNumberOfThreads) {
                   .ok());
   EXPECT_EQ(trained, expected);
   for (const auto& unit : units) EXPECT_TRUE(unit->row().empty()) << "not released";
+}
+
+TEST(SupervisedUnitTest, ClippedGradientsBoundTheStep) {
+  SupervisedOptions options = Options(0, 20);
+  options.optimizer = {.learning_rate = 1, .clip_norm = 1e-3};
+  SupervisedUnit unit(std::move(options));
+  ASSERT_TRUE(unit.Advance(1).ok());
+  const int64_t trained = Options().network->layout().trainable();
+  for (int step = 0; step < 10; ++step) {
+    const std::vector<float> before = Parameters(unit);
+    ASSERT_TRUE(unit.Advance(1).ok());
+    double squares = 0;
+    for (int64_t i = 0; i < trained; ++i) squares += std::pow(unit.row()[i] - before[i], 2);
+    EXPECT_LE(std::sqrt(squares), 1.01e-3);
+    EXPECT_GT(squares, 0);
+  }
+}
+
+// Without learning, and all examples in a batch, only the mask can change the loss.
+TEST(SupervisedUnitTest, EveryStepDropsAnew) {
+  SupervisedOptions options = Options(0, 20);
+  nn::NetworkSpec spec = {.inputs = 20,
+                          .blocks = {{.layers = {nn::Dense(16, nn::Activation::kTanh),
+                                                 nn::Dropout(0.5), nn::Dense(4)}}}};
+  options.network = std::make_shared<const nn::Network>(*nn::Network::Create(spec));
+  options.optimizer = {.learning_rate = 0};
+  options.batch_size = 200;
+  SupervisedUnit unit(std::move(options));
+  std::vector<double> losses;
+  for (int step = 0; step < 5; ++step) {
+    ASSERT_TRUE(unit.Advance(1).ok());
+    losses.push_back(unit.Results().measurements[0].value);
+  }
+  for (int step = 1; step < 5; ++step) {
+    EXPECT_GT(std::abs(losses[step] - losses[step - 1]), 1e-4) << step;
+  }
+}
+
+TEST(SupervisedUnitTest, OneHotInputsAreInThePlan) {
+  SupervisedOptions options = Options();
+  nn::NetworkSpec spec = nn::MultilayerPerceptron(10000, {8}, 4);
+  spec.one_hot = true;
+  options.network = std::make_shared<const nn::Network>(*nn::Network::Create(spec));
+  const std::vector<int32_t> active(200 * 3, 7);
+  options.inputs = data::InputTable::OneHot(active, 3, 10000);
+  options.optimizer = {};
+  // The weights, and their gradient on its way.
+  EXPECT_GT(SupervisedUnit(std::move(options)).plan().memory_bytes, 2 * 4.0 * 10000 * 8);
 }
 
 TEST(SupervisedUnitTest, ALossThatIsNotANumberEndsItWithItsStep) {

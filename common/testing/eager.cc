@@ -20,12 +20,7 @@ std::vector<double> ToVector(const torch::Tensor& tensor) {
   return {flat.data_ptr<double>(), flat.data_ptr<double>() + flat.numel()};
 }
 
-}  // namespace
-
-namespace {
-
 torch::Tensor Activate(const torch::Tensor& z, nn::Activation activation) {
-  namespace F = torch::nn::functional;
   switch (activation) {
     case nn::Activation::kIdentity:
       return z;
@@ -146,23 +141,6 @@ std::vector<torch::Tensor> Outputs(const nn::NetworkSpec& spec, const Leaves& le
 
 }  // namespace
 
-EagerResult EagerCrossEntropy(const nn::NetworkSpec& spec, const nn::ParameterLayout& layout,
-                              std::span<const double> row, std::span<const double> inputs,
-                              std::span<const int32_t> labels, std::span<const double> weights) {
-  const Leaves leaves(layout, row);
-  const int64_t batch = static_cast<int64_t>(labels.size());
-  const torch::Tensor logits = Outputs(spec, leaves, ToTensor(inputs, {batch, spec.inputs}),
-                                       EagerNetworkInput{.inputs = {}, .rows = batch})
-                                   .back();
-  std::vector<int64_t> targets(labels.begin(), labels.end());
-  const torch::Tensor losses = torch::nn::functional::cross_entropy(
-      logits, torch::tensor(targets),
-      torch::nn::functional::CrossEntropyFuncOptions().reduction(torch::kNone));
-  const torch::Tensor loss = (losses * ToTensor(weights, {batch})).sum();
-  loss.backward();
-  return {ToVector(logits), loss.item<double>(), leaves.Gradients()};
-}
-
 EagerNetworkResult EagerNetwork(const nn::NetworkSpec& spec, const nn::ParameterLayout& layout,
                                 std::span<const double> row, const EagerNetworkInput& input) {
   const Leaves leaves(layout, row);
@@ -199,12 +177,6 @@ std::vector<double> EagerRotate(std::span<const double> image, int64_t height, i
                                      .mode(torch::kBilinear)
                                      .padding_mode(torch::kZeros)
                                      .align_corners(true)));
-}
-
-std::vector<double> EagerMatmul(std::span<const double> a, std::span<const double> b, int64_t m,
-                                int64_t k, int64_t n) {
-  // By sums of products, so that no BLAS is asked.
-  return ToVector((ToTensor(a, {m, k, 1}) * ToTensor(b, {1, k, n})).sum(1));
 }
 
 }  // namespace perennial::testing

@@ -14,18 +14,6 @@
 
 namespace perennial::testing {
 
-struct EagerResult {
-  std::vector<double> logits;    // [B, outputs]
-  double loss = 0;               // sum of weights[r] * cross-entropy of row r
-  std::vector<double> gradient;  // dLoss/drow, laid out as the row; gaps zero
-};
-
-// The network `spec` of one block of dense layers with the parameters of `row` on inputs
-// [B, spec.inputs].
-EagerResult EagerCrossEntropy(const nn::NetworkSpec& spec, const nn::ParameterLayout& layout,
-                              std::span<const double> row, std::span<const double> inputs,
-                              std::span<const int32_t> labels, std::span<const double> weights);
-
 // Any network, under the loss sum over blocks b of <cotangents[b], outputs of b>, so that the
 // cotangents are the gradients at the blocks.
 struct EagerNetworkInput {
@@ -53,10 +41,6 @@ EagerNetworkResult EagerNetwork(const nn::NetworkSpec& spec, const nn::Parameter
 // grid_sample with zeros outside. height must equal width.
 std::vector<double> EagerRotate(std::span<const double> image, int64_t height, int64_t width,
                                 double degrees);
-
-// a [m, k] times b [k, n].
-std::vector<double> EagerMatmul(std::span<const double> a, std::span<const double> b, int64_t m,
-                                int64_t k, int64_t n);
 
 }  // namespace perennial::testing
 

@@ -197,6 +197,7 @@ double PhaseTrainer::Step(int64_t step, Learner* learner) {
     if (!update_.has_value()) update_.emplace(optimizer(), row);
     update_->BeginStep();
     network_.Backward<float>(row, *workspace_, *update_);
+    network_.UpdateRunningStatistics<float>(*workspace_, row);
     return loss;
   }
   const double loss = LossAndGradient(step);
@@ -204,6 +205,7 @@ double PhaseTrainer::Step(int64_t step, Learner* learner) {
   if (adjusts) learner->AdjustGradient(phase_, row, MutableGradient());
   const int64_t trained = network_.layout().trainable();
   optimizer().Step(MutableGradient().first(trained), row.first(trained));
+  if (plain_rows_ > 0) network_.UpdateRunningStatistics<float>(*workspace_, row);
   return loss;
 }
 
@@ -326,8 +328,9 @@ TaskUnit::Position TaskUnit::PositionAfter(int64_t steps) const {
 }
 
 double TaskUnit::progress() const {
-  // Sums of whole numbers below 2^53: 1 at the end, exactly.
-  return plan_.total_flops() > 0 ? flops_done_ / plan_.total_flops() : 1;
+  // Sums of whole numbers are exact below 2^53; beyond, the two may round differently.
+  if (finished() || plan_.total_flops() == 0) return 1;
+  return std::min(flops_done_ / plan_.total_flops(), 1.0);
 }
 
 absl::Status TaskUnit::Advance(int64_t steps) {
@@ -477,7 +480,7 @@ absl::Status TaskUnit::Load(absl::string_view state) {
       absl::StrCat("the state does not belong to this configuration of ", options_.key.Id()));
   const int tasks = accuracy_.tasks();
   if (steps.size() != 1 || steps[0] < 0 || steps[0] > plan_.steps || sums.size() != 2 ||
-      !(sums[0] >= 0 && sums[0] <= plan_.total_flops()) || !std::isfinite(sums[1]) ||
+      !(sums[0] >= 0 && sums[0] <= plan_.total_flops() * (1 + 1e-12)) || !std::isfinite(sums[1]) ||
       std::ssize(accuracy) != int64_t{tasks} * tasks ||
       std::ssize(rows) != learner_->rows() * options_.network.layout().size()) {
     return other;

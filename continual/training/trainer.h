@@ -58,8 +58,9 @@ class PhaseTrainer {
   // Memory of the phase's passes, gradients and optimizer, for rows of `network`.
   int64_t MemoryBytes() const;
 
-  // One step of the optimizer on the phase's row. Returns the loss before the step, without the
-  // constant parts of lines (see LineFrom); parameters are unchanged if it is not finite.
+  // One step of the optimizer on the phase's row; running statistics of batch norms follow the
+  // batches of terms at the row itself. Returns the loss before the step, without the constant
+  // parts of lines (see LineFrom); parameters are unchanged if it is not finite.
   double Step(int64_t step, Learner* learner);
 
   // Without the step: the loss, and its gradient in gradient().

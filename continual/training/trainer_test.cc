@@ -66,7 +66,7 @@ class TestLearner final : public Learner {
 
   int rows() const override { return row_count; }
   std::vector<Phase> Phases(const TaskContext& task) override { return phases(task); }
-  bool adjusts_gradients() const override { return true; }
+  bool adjusts_gradients() const override { return static_cast<bool>(adjust); }
   void AdjustGradient(const Phase&, nn::ConstRow<float>, nn::Row<float> gradient) override {
     if (adjust) adjust(gradient);
   }
@@ -176,6 +176,80 @@ TEST(PhaseTrainerTest, GradientAlongLinesCountsEveryPointAlphaTimes) {
   }
 }
 
+// With and without a hook, a step is one and the same up to rounding: what differs is when the
+// gradient becomes an update.
+TEST(PhaseTrainerTest, AStepWithinTheBackwardPassIsThatOfTheGradient) {
+  const auto images = TestStream(1, 0.2).Train(0);
+  const nn::Network network = SmallNetwork();
+  Phase phase = PlainPhase(images);
+  nn::Rows<float> rows(2, network.layout().size());
+  network.Initialize<float>(random::Stream(1), rows.row(0));
+  rows.CopyRow(0, 1);
+  Phase other = phase;
+  other.row = 1;
+  TestLearner hooked;
+  hooked.adjust = [](nn::Row<float>) {};
+  PhaseTrainer fused(network, phase, random::Stream(2), rows);
+  PhaseTrainer separate(network, other, random::Stream(2), rows);
+  for (int64_t step = 0; step < 20; ++step) {
+    EXPECT_NEAR(fused.Step(step, nullptr), separate.Step(step, &hooked), 1e-4);
+  }
+  for (int64_t i = 0; i < rows.size(); ++i) EXPECT_NEAR(rows.row(0)[i], rows.row(1)[i], 1e-4);
+}
+
+TEST(PhaseTrainerTest, ClippingBoundsTheStep) {
+  const auto images = TestStream(1, 0.2).Train(0);
+  const nn::Network network = SmallNetwork();
+  Phase phase = PlainPhase(images);
+  phase.optimizer = {.learning_rate = 1, .clip_norm = 1e-3};
+  nn::Rows<float> rows(2, network.layout().size());
+  network.Initialize<float>(random::Stream(1), rows.row(0));
+  PhaseTrainer trainer(network, phase, random::Stream(2), rows);
+  for (int64_t step = 0; step < 5; ++step) {
+    rows.CopyRow(0, 1);
+    trainer.Step(step, nullptr);
+    double squares = 0;
+    for (int64_t i = 0; i < rows.size(); ++i) {
+      squares += std::pow(rows.row(0)[i] - rows.row(1)[i], 2);
+    }
+    EXPECT_NEAR(std::sqrt(squares), 1e-3, 2e-5);
+  }
+}
+
+TEST(PhaseTrainerTest, RunningStatisticsFollowTheBatches) {
+  const auto images = TestStream(1, 0.2).Train(0);
+  const nn::Network network = *nn::Network::Create(
+      {.inputs = 6,
+       .blocks = {
+           {.layers = {nn::Dense(4), nn::BatchNorm(nn::Activation::kRelu), nn::Dense(kClasses)}}}});
+  for (const bool hooked : {false, true}) {
+    Phase phase = PlainPhase(images);
+    phase.optimizer.learning_rate = 0;
+    nn::Rows<float> rows(1, network.layout().size());
+    network.Initialize<float>(random::Stream(1), rows.row(0));
+    PhaseTrainer trainer(network, phase, random::Stream(2), rows);
+    TestLearner learner;
+    if (hooked) learner.adjust = [](nn::Row<float>) {};
+    // After many batches of equal parameters: the mean over all images, about.
+    for (int64_t step = 0; step < 300; ++step) {
+      trainer.Step(step % trainer.steps(), &learner);
+    }
+    std::vector<int32_t> all(images->size());
+    std::iota(all.begin(), all.end(), 0);
+    const data::BatchPart part = {images.get(), all};
+    nn::Workspace<float> workspace(network, images->size());
+    nn::Rows<float> exact(1, rows.size());
+    std::ranges::copy(rows.row(0), exact.row(0).begin());
+    network.Forward<float>(exact.row(0), data::Batch({&part, 1}), workspace,
+                           {.mode = nn::Mode::kTrain});
+    network.UpdateRunningStatistics<float>(workspace, exact.row(0), 1.0f);
+    for (int64_t i = network.layout().trainable(); i < rows.size(); ++i) {
+      EXPECT_NEAR(rows.row(0)[i], exact.row(0)[i], 0.05) << i;
+    }
+    EXPECT_NE(rows.row(0)[network.layout().trainable()], 0);
+  }
+}
+
 TEST(PhaseTrainerTest, AnEpochShowsEveryImageOnceAndTheShorterSetBeginsAgain) {
   Phase phase = PlainPhase(Images(21, 1), 8);
   phase.epochs = 2;
@@ -258,6 +332,27 @@ TEST(TaskUnitTest, ThePlanIsWhatIsDone) {
       std::ranges::find(results, "gradient_passes", &population::Measurement::metric);
   ASSERT_NE(passes, results.end());
   EXPECT_EQ(passes->value, 14);
+}
+
+TEST(TaskUnitTest, PlansTheMemoryOfRowsPassesAndImages) {
+  const auto unit = MakeUnit(3, PlainLearner());
+  const nn::Network network = SmallNetwork();
+  const double row = static_cast<double>(network.layout().size()) * sizeof(float);
+  // One row; gradient and velocity; a pass of eight images, one of 250; images of a task and all
+  // tests.
+  const int64_t passes =
+      nn::Workspace<float>::Bytes(network, 8) + nn::Workspace<float>::Bytes(network, 250);
+  EXPECT_EQ(unit->plan().memory_bytes,
+            3 * row + static_cast<double>(passes + 6 * 50 + 6 * (20 + 21 + 22)));
+}
+
+TEST(TaskUnitTest, AReleasedUnitHasResultsAndNoState) {
+  const auto unit = MakeUnit(2, PlainLearner());
+  ASSERT_TRUE(unit->Advance(unit->plan().steps).ok());
+  unit->Release();
+  EXPECT_FALSE(unit->Results().measurements.empty());
+  EXPECT_EQ(unit->progress(), 1);
+  EXPECT_DEATH(static_cast<void>(unit->Save()), "the state of a released unit");
 }
 
 TEST(TaskUnitTest, TheHookCanFreezeTheParameters) {
