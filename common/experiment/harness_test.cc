@@ -90,6 +90,16 @@ class Walk final : public population::Unit {
             .matrices = {{"Grid", "row", "column", {{position_, std::nullopt}}}}};
   }
 
+  void Release() override {
+    EXPECT_TRUE(finished());
+    ++released();
+  }
+
+  static std::atomic<int>& released() {
+    static std::atomic<int> count = 0;
+    return count;
+  }
+
   // Test doubles of what can happen within a step.
   static std::atomic<int64_t>& fail_at() {
     static std::atomic<int64_t> at = -1;
@@ -234,6 +244,14 @@ TEST_F(HarnessTest, AFinishedRunIsShownAgainAndNotRepeated) {
   ASSERT_TRUE(RunWith({"--out", "run"}).ok());
   EXPECT_THAT(out_, AllOf(HasSubstr("finished"), HasSubstr("left")));
   EXPECT_EQ(Contents("run/run.json"), before);
+}
+
+TEST_F(HarnessTest, UnitsThatHaveEndedAreReleasedWhetherTheyRanOrWereLoaded) {
+  Walk::released() = 0;
+  ASSERT_TRUE(RunWith({"--seeds", "0..1", "--out", "run"}).ok());
+  EXPECT_EQ(Walk::released(), 4);
+  ASSERT_TRUE(RunWith({"--seeds", "0..2", "--out", "run"}).ok());
+  EXPECT_EQ(Walk::released(), 4 + 6);
 }
 
 TEST_F(HarnessTest, AnInterruptedRunGoesOnToTheSameBytes) {

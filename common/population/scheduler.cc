@@ -76,6 +76,7 @@ class Run {
 
   void RunUnit(int64_t index) {
     Unit& unit = *units_[index];
+    if (unit.finished()) return;
     int64_t steps = 1;  // The first chunk measures.
     while (!unit.finished() && !Stopped()) {
       const double wall = WallSeconds();
