@@ -380,7 +380,11 @@ absl::Status ExperimentRun::Execute(const CommandLine& command, Experiment& expe
   PERENNIAL_RETURN_IF_ERROR(MakeUnits(experiment));
   // Before units are loaded, which the plan counts too.
   const int64_t memory_bytes = base::AvailableMemoryBytes();
+  std::vector<Unit*> pointers;
+  for (Live& live : units_) pointers.push_back(live.unit.get());
   if (state == record::RunState::kNew) {
+    // What does not fit leaves no folder behind.
+    PERENNIAL_RETURN_IF_ERROR(population::CheckMemory(pointers, threads, memory_bytes));
     PERENNIAL_ASSIGN_OR_RETURN(folder_, record::RunFolder::Create(path));
     // The seeds stand in run.json, so that it comes before what makes the folder a run.
     PERENNIAL_RETURN_IF_ERROR(WriteRunInfo("running"));
@@ -402,11 +406,7 @@ absl::Status ExperimentRun::Execute(const CommandLine& command, Experiment& expe
   out << line_.name() << ", " << config_.name << ", seeds " << SeedsText(seeds_) << ", "
       << units_.size() << " units on " << threads << (threads == 1 ? " thread" : " threads")
       << " -> " << shown << "\n";
-  std::vector<Unit*> pointers;
-  for (Live& live : units_) {
-    pointers.push_back(live.unit.get());
-    live.progress = live.unit->progress();
-  }
+  for (Live& live : units_) live.progress = live.unit->progress();
   const Totals totals = Sum();
   progress_.emplace(surroundings_.log, surroundings_.terminal, totals.flops,
                     static_cast<int64_t>(units_.size()), totals.fraction());

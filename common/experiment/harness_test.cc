@@ -41,6 +41,7 @@ class Walk final : public population::Unit {
         stream_(random::Stream(seed).Split(key_.method)) {
     plan_.steps = static_cast<int64_t>(config.min());
     plan_.training_flops = static_cast<double>(plan_.steps);
+    plan_.memory_bytes = memory_bytes();
   }
 
   const population::UnitKey& key() const override { return key_; }
@@ -98,6 +99,11 @@ class Walk final : public population::Unit {
   static std::atomic<int>& released() {
     static std::atomic<int> count = 0;
     return count;
+  }
+
+  static double& memory_bytes() {
+    static double bytes = 0;
+    return bytes;
   }
 
   // Test doubles of what can happen within a step.
@@ -252,6 +258,14 @@ TEST_F(HarnessTest, UnitsThatHaveEndedAreReleasedWhetherTheyRanOrWereLoaded) {
   EXPECT_EQ(Walk::released(), 4);
   ASSERT_TRUE(RunWith({"--seeds", "0..2", "--out", "run"}).ok());
   EXPECT_EQ(Walk::released(), 4 + 6);
+}
+
+TEST_F(HarnessTest, WhatDoesNotFitIntoMemoryIsRefusedAndLeavesNoFolder) {
+  Walk::memory_bytes() = 1e15;
+  EXPECT_THAT(ErrorOf({"--out", "huge"}), AllOf(HasSubstr("1e+06 GB"), HasSubstr("are free")));
+  EXPECT_FALSE(base::FileExists(folder_ + "/huge"));
+  Walk::memory_bytes() = 0;
+  EXPECT_TRUE(RunWith({"--out", "huge"}).ok());
 }
 
 TEST_F(HarnessTest, AnInterruptedRunGoesOnToTheSameBytes) {

@@ -21,19 +21,6 @@ double WallSeconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-absl::Status CheckMemory(std::span<Unit* const> units, const ScheduleOptions& options) {
-  const double needed = PlannedMemoryBytes(units, options.threads);
-  if (needed <= static_cast<double>(options.memory_bytes)) return absl::OkStatus();
-  const Unit* const largest = *std::ranges::max_element(units, {}, [](const Unit* unit) {
-    return unit->finished() ? -1 : unit->plan().memory_bytes;
-  });
-  return absl::ResourceExhaustedError(absl::StrFormat(
-      "%d units at a time need %.3g GB (%s alone %.3g GB) and %.3g GB are free; use fewer threads, "
-      "or make the network, the batches or the data smaller",
-      std::min<int64_t>(options.threads, std::ssize(units)), needed / 1e9, largest->key().Id(),
-      largest->plan().memory_bytes / 1e9, static_cast<double>(options.memory_bytes) / 1e9));
-}
-
 class Run {
  public:
   Run(std::span<Unit* const> units, const ScheduleOptions& options)
@@ -123,9 +110,22 @@ double PlannedMemoryBytes(std::span<Unit* const> units, int threads) {
       begun, std::accumulate(bytes.begin(), bytes.begin() + static_cast<int64_t>(together), 0.0));
 }
 
+absl::Status CheckMemory(std::span<Unit* const> units, int threads, int64_t memory_bytes) {
+  const double needed = PlannedMemoryBytes(units, threads);
+  if (needed <= static_cast<double>(memory_bytes)) return absl::OkStatus();
+  const Unit* const largest = *std::ranges::max_element(units, {}, [](const Unit* unit) {
+    return unit->finished() ? -1 : unit->plan().memory_bytes;
+  });
+  return absl::ResourceExhaustedError(absl::StrFormat(
+      "%d units at a time need %.3g GB (%s alone %.3g GB) and %.3g GB are free; use fewer threads, "
+      "or make the network, the batches or the data smaller",
+      std::min<int64_t>(threads, std::ssize(units)), needed / 1e9, largest->key().Id(),
+      largest->plan().memory_bytes / 1e9, static_cast<double>(memory_bytes) / 1e9));
+}
+
 absl::Status RunUnits(std::span<Unit* const> units, const ScheduleOptions& options) {
   CHECK_GE(options.threads, 1);
-  PERENNIAL_RETURN_IF_ERROR(CheckMemory(units, options));
+  PERENNIAL_RETURN_IF_ERROR(CheckMemory(units, options.threads, options.memory_bytes));
   return Run(units, options).Execute();
 }
 

@@ -41,6 +41,9 @@ struct ScheduleOptions {
 // were loaded, or of the largest that run together.
 double PlannedMemoryBytes(std::span<Unit* const> units, int threads);
 
+// ResourceExhausted, with the estimate, if that is more than `memory_bytes`. RunUnits asks too.
+absl::Status CheckMemory(std::span<Unit* const> units, int threads, int64_t memory_bytes);
+
 // Runs all units that are not finished to their end, and releases each then. Returns
 // ResourceExhausted before anything is allocated if the units need more than options.memory_bytes;
 // the first error of a unit or of after_chunk, with the unit's id before it; or Cancelled if `stop`

@@ -144,6 +144,14 @@ const std::vector<const NetworkCase*>& NetworkCases() {
   return *cases;
 }
 
+std::vector<const NetworkCase*> NetworkCasesWhere(bool (*keep)(const NetworkCase&)) {
+  std::vector<const NetworkCase*> kept;
+  for (const NetworkCase* network : NetworkCases()) {
+    if (keep(*network)) kept.push_back(network);
+  }
+  return kept;
+}
+
 std::vector<std::vector<double>> Cotangents(const NetworkCase& network_case, int without) {
   const nn::Network network = network_case.network();
   random::Stream stream(13);

@@ -32,7 +32,6 @@ class NetworkCase {
 
   bool has_norm() const { return Has(nn::LayerSpec::Kind::kLayerNorm) || has_batch_norm(); }
   bool has_batch_norm() const { return Has(nn::LayerSpec::Kind::kBatchNorm); }
-  bool has_dropout() const { return Has(nn::LayerSpec::Kind::kDropout); }
 
  private:
   bool Has(nn::LayerSpec::Kind kind) const;
@@ -56,6 +55,8 @@ void PrintTo(const NetworkCase* network, std::ostream* stream);
 // Every activation, dropout, norms, one-hot inputs, heads that see all or some rows, no bias. They
 // live for ever.
 const std::vector<const NetworkCase*>& NetworkCases();
+// Those for which `keep` is true.
+std::vector<const NetworkCase*> NetworkCasesWhere(bool (*keep)(const NetworkCase&));
 
 // Numbers for the gradients at the outputs of each block; those of block `without` are absent.
 std::vector<std::vector<double>> Cotangents(const NetworkCase& network, int without = -1);
