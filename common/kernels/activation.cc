@@ -209,16 +209,16 @@ PERENNIAL_EXPORT(ActivationBackward)
 template <typename T>
 void BiasActivation(Activation f, const T* bias, MatrixView<T> y, MatrixView<T> saved) {
   CHECK(f != Activation::kCrelu || y.columns % 2 == 0);
-  CHECK(!SavesInputs(f) || (saved.rows == y.rows && saved.columns == y.columns));
+  CHECK(!SavesInputs(f) || SameShape(saved, y));
   PERENNIAL_DISPATCH(BiasActivation, f, bias, y, saved);
 }
 
 template <typename T>
 void ActivationBackward(Activation f, MatrixView<const T> y, MatrixView<const T> saved,
                         MatrixView<T> delta) {
-  CHECK(y.rows == delta.rows && y.columns == delta.columns);
+  CHECK(SameShape(y, delta));
   CHECK(f != Activation::kCrelu || y.columns % 2 == 0);
-  CHECK(!SavesInputs(f) || (saved.rows == y.rows && saved.columns == y.columns));
+  CHECK(!SavesInputs(f) || SameShape(saved, y));
   PERENNIAL_DISPATCH(ActivationBackward, f, y, saved, delta);
 }
 

@@ -77,7 +77,7 @@ PERENNIAL_EXPORT(Dropout)
 template <typename T>
 void Dropout(const random::Stream& stream, double rate, MatrixView<const T> x, MatrixView<T> out) {
   CHECK(rate >= 0 && rate < 1) << rate;
-  CHECK(x.rows == out.rows && x.columns == out.columns);
+  CHECK(SameShape(x, out));
   const double threshold = std::round(rate * 0x1p32);
   const T scale = static_cast<T>(1 / (1 - rate));
   if (threshold == 0 || threshold == 0x1p32) {  // Every word is kept, or none is.

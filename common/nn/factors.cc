@@ -4,6 +4,7 @@
 
 #include "common/base/logging.h"
 #include "common/kernels/gemm.h"
+#include "common/kernels/matrix.h"
 
 namespace perennial::nn {
 namespace {
@@ -15,9 +16,7 @@ template <typename T>
 kernels::AlignedVector<T> Copy(MatrixView<const T> from) {
   const int64_t stride = kernels::RoundUp(from.columns);
   kernels::AlignedVector<T> to(from.rows * stride);
-  for (int64_t r = 0; r < from.rows; ++r) {
-    std::copy_n(from.row(r), from.columns, to.data() + r * stride);
-  }
+  kernels::CopyMatrix<T>(from, {to.data(), from.rows, from.columns, stride});
   return to;
 }
 

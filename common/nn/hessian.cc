@@ -14,10 +14,8 @@ namespace perennial::nn {
 namespace {
 
 using kernels::CopyMatrix;
-using kernels::FillZero;
 using kernels::FirstColumns;
 using kernels::MatrixView;
-using kernels::SubRows;
 using kernels::Transpose;
 using Kind = LayerSpec::Kind;
 
@@ -84,9 +82,7 @@ template <typename T>
 MatrixView<const T> HessianPass<T>::BlockInputTangent(int block) const {
   const int input = network_.blocks_[block].input;
   if (input == Network::kInputs) return {};
-  const RowRange& inner = workspace_.ranges_[block];
-  const MatrixView<const T> all = output_tangent(input);
-  return SubRows(all, inner.begin - workspace_.ranges_[input].begin, inner.size());
+  return workspace_.InputRows(block, output_tangent(input));
 }
 
 template <typename T>
@@ -200,17 +196,9 @@ void HessianPass<T>::BackwardBlock(int index, Row<T> product) {
     const size_t source = network_.blocks_[input].end - 1;
     const MatrixView<T> all = workspace_.layers_[source].delta;
     const MatrixView<T> all_tangent = layers_[source].delta;
-    const RowRange& inner = workspace_.ranges_[index];
-    const int64_t begin = inner.begin - workspace_.ranges_[input].begin;
-    below = SubRows(all, begin, inner.size());
-    below_tangent = SubRows(all_tangent, begin, inner.size());
-    add = workspace_.gradients_[input] != State::kNone;
-    if (!add && below.rows < all.rows) {
-      FillZero(all);
-      FillZero(all_tangent);
-      add = true;
-    }
-    workspace_.gradients_[input] = State::kWritten;
+    below = workspace_.InputRows(index, all);
+    below_tangent = workspace_.InputRows(index, all_tangent);
+    add = workspace_.BeginFlow(index, {all, all_tangent});
   }
 
   for (size_t i = block.end; i-- > block.begin;) {

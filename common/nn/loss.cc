@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "common/base/logging.h"
+#include "common/kernels/matrix.h"
 #include "common/kernels/softmax.h"
 
 // The rest of this file is compiled once for every instruction set that Highway knows.
@@ -266,11 +267,7 @@ PERENNIAL_EXPORT(ElementCurvatures)
 namespace {
 
 using kernels::MatrixView;
-
-template <typename T>
-MatrixView<T> RowRange(MatrixView<T> matrix, int64_t first, int64_t count) {
-  return {matrix.row(first), count, matrix.columns, matrix.stride};
-}
+using kernels::SubRows;
 
 // What a row is trained towards: weight on the class `label` (if it is not negative), `targets`
 // times `weight` (if they are not null), and `everywhere` on each class that takes part.
@@ -314,7 +311,7 @@ class CrossEntropy {
     double loss = 0;
     const int64_t step = RowsAtATime(logits_.columns);
     for (int64_t first = 0; first < logits_.rows; first += step) {
-      const MatrixView<T> part = RowRange(gradient, first, std::min(step, logits_.rows - first));
+      const MatrixView<T> part = SubRows(gradient, first, std::min(step, logits_.rows - first));
       const MatrixView<const T> source = Prepare(first, part);
       alignas(64) T log_total[kMaxRows];
       if (part.columns <= kShortRow) {
@@ -345,9 +342,9 @@ class CrossEntropy {
     CHECK(SameShape(logits_, tangent) && SameShape(logits_, product));
     const int64_t step = RowsAtATime(logits_.columns);
     for (int64_t first = 0; first < logits_.rows; first += step) {
-      const MatrixView<T> part = RowRange(product, first, std::min(step, logits_.rows - first));
+      const MatrixView<T> part = SubRows(product, first, std::min(step, logits_.rows - first));
       kernels::SoftmaxRows<T>(Prepare(first, part), shift_, total_, part);
-      PERENNIAL_DISPATCH(SoftmaxTangent, scale_, total_, RowRange(tangent, first, part.rows), part);
+      PERENNIAL_DISPATCH(SoftmaxTangent, scale_, total_, SubRows(tangent, first, part.rows), part);
       if (!masked()) continue;
       for (int64_t i = 0; i < part.rows; ++i) {
         for (int64_t c = 0; c < part.columns; ++c) {
@@ -407,7 +404,7 @@ class CrossEntropy {
   // Fills scale_ and cross_ for the rows from `first` on, and returns their logits. If classes are
   // masked those are written to `result`, with minus infinity for what takes no part.
   MatrixView<const T> Prepare(int64_t first, MatrixView<T> result) {
-    const MatrixView<const T> logits = RowRange(logits_, first, result.rows);
+    const MatrixView<const T> logits = SubRows(logits_, first, result.rows);
     if (plain()) {
       for (int64_t i = 0; i < logits.rows; ++i) {
         scale_[i] = weights_[first + i];

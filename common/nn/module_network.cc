@@ -13,6 +13,7 @@
 #include "common/base/logging.h"
 #include "common/base/status_macros.h"
 #include "common/kernels/aligned.h"
+#include "common/kernels/uniform.h"
 #include "common/nn/gather.h"
 #include "common/nn/torch_boundary.h"
 
@@ -152,11 +153,9 @@ void ModuleNetwork<T>::Initialize(const random::Stream& stream, Row<T> row) cons
       std::ranges::copy(given_[i], row.begin() + slice.offset);
       continue;
     }
-    random::Stream draws = stream.Split(slice.name);
     const double bound = 1 / std::sqrt(static_cast<double>(slice.fan_in));
-    for (T& value : row.subspan(slice.offset, slice.size)) {
-      value = static_cast<T>(draws.Uniform(-bound, bound));
-    }
+    kernels::FillUniform<T>(stream.Split(slice.name), -bound, bound,
+                            row.subspan(slice.offset, slice.size));
   }
 }
 

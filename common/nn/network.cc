@@ -257,14 +257,9 @@ void Network::Forward(ConstRow<T> row, MatrixView<const T> inputs, Workspace<T>&
 template <typename T>
 MatrixView<const T> Network::BlockInput(int index, const Workspace<T>& workspace) const {
   const int input = blocks_[index].input;
-  RowRange range = workspace.ranges_[index];
-  if (input == kInputs) {
-    if (spec_.one_hot) return {nullptr, range.size(), spec_.inputs, 0};
-    return SubRows(workspace.inputs_, range.begin, range.size());
-  }
-  range.begin -= workspace.ranges_[input].begin;
-  range.end -= workspace.ranges_[input].begin;
-  return SubRows(workspace.output(input), range.begin, range.size());
+  if (input != kInputs) return workspace.InputRows(index, workspace.output(input));
+  if (spec_.one_hot) return {nullptr, workspace.ranges_[index].size(), spec_.inputs, 0};
+  return workspace.InputRows(index, workspace.inputs_);
 }
 
 template <typename T>
@@ -375,8 +370,7 @@ void Network::BackwardBlock(int index, ConstRow<T> row, Workspace<T>& workspace,
     // Nothing goes down.
   } else if (block.input == kInputs) {
     if (input_gradient.data != nullptr) {
-      below =
-          SubRows(input_gradient, workspace.ranges_[index].begin, workspace.ranges_[index].size());
+      below = workspace.InputRows(index, input_gradient);
       add = input_gradient_begun;
       if (!add && below.rows < input_gradient.rows) {
         FillZero(input_gradient);
@@ -386,16 +380,8 @@ void Network::BackwardBlock(int index, ConstRow<T> row, Workspace<T>& workspace,
     }
   } else {
     const MatrixView<T> all = workspace.layers_[blocks_[block.input].end - 1].delta;
-    RowRange range = workspace.ranges_[index];
-    range.begin -= workspace.ranges_[block.input].begin;
-    range.end -= workspace.ranges_[block.input].begin;
-    below = SubRows(all, range.begin, range.size());
-    add = workspace.gradients_[block.input] != Workspace<T>::GradientState::kNone;
-    if (!add && below.rows < all.rows) {
-      FillZero(all);
-      add = true;
-    }
-    workspace.gradients_[block.input] = Workspace<T>::GradientState::kWritten;
+    below = workspace.InputRows(index, all);
+    add = workspace.BeginFlow(index, {all});
   }
 
   for (size_t i = block.end; i-- > block.begin;) {
@@ -589,6 +575,23 @@ void Workspace<T>::Resize(std::span<const RowRange> ranges, int64_t rows) {
 }
 
 template <typename T>
+template <typename U>
+MatrixView<U> Workspace<T>::InputRows(int block, MatrixView<U> all) const {
+  const int input = network_->blocks_[block].input;
+  const int64_t first = input == Network::kInputs ? 0 : ranges_[input].begin;
+  return SubRows(all, ranges_[block].begin - first, ranges_[block].size());
+}
+
+template <typename T>
+bool Workspace<T>::BeginFlow(int block, std::initializer_list<MatrixView<T>> deltas) {
+  GradientState& state = gradients_[network_->blocks_[block].input];
+  if (std::exchange(state, GradientState::kWritten) == GradientState::kWritten) return true;
+  if (ranges_[block].size() == deltas.begin()->rows) return false;
+  for (const MatrixView<T>& all : deltas) FillZero(all);
+  return true;
+}
+
+template <typename T>
 ActiveView Workspace<T>::ActiveRows(int block) const {
   const RowRange& range = ranges_[block];
   return {active_.data() + range.begin * active_per_row_, range.size(), active_per_row_};
@@ -619,7 +622,9 @@ MatrixView<T> Workspace<T>::gradient(int block) {
   template void Network::ForwardLayers<T>(ConstRow<T>, Workspace<T>&, bool) const;                \
   template void Network::Product<T>(ConstRow<T>, const Layer&, MatrixView<const T>, ActiveView,   \
                                     MatrixView<T>) const;                                         \
-  template class Workspace<T>;
+  template class Workspace<T>;                                                                    \
+  template MatrixView<T> Workspace<T>::InputRows(int, MatrixView<T>) const;                       \
+  template MatrixView<const T> Workspace<T>::InputRows(int, MatrixView<const T>) const;
 PERENNIAL_INSTANTIATE(float)
 PERENNIAL_INSTANTIATE(double)
 #undef PERENNIAL_INSTANTIATE

@@ -24,6 +24,7 @@
 #define PERENNIAL_COMMON_NN_NETWORK_H_
 
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <span>
 #include <string>
@@ -238,6 +239,12 @@ class Workspace {
 
   // Lays out all buffers; returns the number of elements. Without memory: only counts.
   int64_t LayOut(T* memory);
+  // The rows that a block sees, of a matrix with a row for each of those of the block it reads.
+  template <typename U>
+  kernels::MatrixView<U> InputRows(int block, kernels::MatrixView<U> all) const;
+  // Whether what flows back from a block into the one it reads is added to what is there. Matrices
+  // of which it would leave rows unwritten are cleared first.
+  bool BeginFlow(int block, std::initializer_list<kernels::MatrixView<T>> deltas);
   // The one-hot inputs that a block sees.
   ActiveView ActiveRows(int block) const;
   void Resize(std::span<const RowRange> ranges, int64_t rows);

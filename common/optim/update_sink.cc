@@ -10,7 +10,8 @@ namespace perennial::optim {
 using kernels::MatrixView;
 
 template <typename T>
-int64_t UpdateSink<T>::ScratchSize(const nn::Network& network) {
+int64_t UpdateSink<T>::ScratchSize(const nn::Network& network, const OptimizerConfig& config) {
+  if (config.clip_norm > 0) return network.layout().trainable();
   int64_t largest = 0;
   for (const nn::ParameterSlice& slice : network.layout().slices()) {
     const bool product = slice.role == nn::ParameterRole::kWeight && !network.spec().one_hot;
@@ -18,6 +19,23 @@ int64_t UpdateSink<T>::ScratchSize(const nn::Network& network) {
       largest = std::max(largest, slice.size);
   }
   return largest;
+}
+
+template <typename T>
+void UpdateSink<T>::BeginStep() {
+  if (!clips()) optimizer_.BeginStep();
+}
+
+template <typename T>
+void UpdateSink<T>::EndStep() {
+  if (!clips()) return;
+  const int64_t trained = optimizer_.state().size();
+  optimizer_.Step(Scratch(trained), row_.first(trained));
+}
+
+template <typename T>
+nn::GradientSink<T> UpdateSink<T>::Collect() {
+  return {Scratch(optimizer_.state().size()), nn::GradientSink<T>::Mode::kOverwrite};
 }
 
 template <typename T>
@@ -36,6 +54,7 @@ void UpdateSink<T>::UpdateBias(int64_t offset, MatrixView<const T> d) {
 
 template <typename T>
 void UpdateSink<T>::Dense(const nn::DenseSlot& slot, MatrixView<const T> x, MatrixView<const T> d) {
+  if (clips()) return Collect().Dense(slot, x, d);
   optimizer_.UpdateProduct(slot.weight_offset, d, x,
                            row_.subspan(slot.weight_offset, slot.outputs * slot.inputs));
   UpdateBias(slot.bias_offset, d);
@@ -43,6 +62,7 @@ void UpdateSink<T>::Dense(const nn::DenseSlot& slot, MatrixView<const T> x, Matr
 
 template <typename T>
 void UpdateSink<T>::OneHot(const nn::DenseSlot& slot, nn::ActiveView x, MatrixView<const T> d) {
+  if (clips()) return Collect().OneHot(slot, x, d);
   const int64_t size = slot.outputs * slot.inputs;
   const nn::Row<T> gradient = Scratch(size);
   std::ranges::fill(gradient, T(0));
@@ -53,6 +73,7 @@ void UpdateSink<T>::OneHot(const nn::DenseSlot& slot, nn::ActiveView x, MatrixVi
 
 template <typename T>
 void UpdateSink<T>::Norm(const nn::NormSlot& slot, MatrixView<const T> n, MatrixView<const T> d) {
+  if (clips()) return Collect().Norm(slot, n, d);
   const nn::Row<T> gradient = Scratch(slot.features);
   kernels::ColumnProductSums<T>(n, d, 1, false, gradient.data());
   optimizer_.Update(slot.scale_offset, gradient, row_.subspan(slot.scale_offset, slot.features));

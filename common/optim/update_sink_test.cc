@@ -20,6 +20,7 @@ const std::vector<std::pair<std::string, OptimizerConfig>>& Configs() {
       {"Nesterov", {.learning_rate = 0.1, .momentum = 0.8, .nesterov = true}},
       {"Adam", {.kind = OptimizerKind::kAdam, .learning_rate = 0.01}},
       {"AdamW", {.kind = OptimizerKind::kAdamW, .learning_rate = 0.01, .weight_decay = 0.1}},
+      {"Clipped", {.learning_rate = 0.1, .momentum = 0.8, .clip_norm = 0.5}},
       {"Rmsprop", {.kind = OptimizerKind::kRmsprop, .learning_rate = 0.01, .momentum = 0.5}}};
   return *configs;
 }
@@ -52,6 +53,7 @@ TEST_P(UpdateSinkTest, IsAGradientAndThenAStep) {
     separate.Step(rows.row(2).first(trained), rows.row(0).first(trained));
     update.BeginStep();
     backward(1, update);
+    update.EndStep();
   }
   EXPECT_EQ(fused.steps(), 4);
   for (int64_t i = 0; i < rows.size(); ++i) {
@@ -65,7 +67,7 @@ TEST_P(UpdateSinkTest, IsAGradientAndThenAStep) {
 
 INSTANTIATE_TEST_SUITE_P(Cases, UpdateSinkTest,
                          ::testing::Combine(::testing::ValuesIn(testing::NetworkCases()),
-                                            ::testing::Range(0, 6)),
+                                            ::testing::Range(0, 7)),
                          [](const auto& instance) {
                            return std::get<0>(instance.param)->name() +
                                   Configs()[std::get<1>(instance.param)].first;

@@ -10,7 +10,6 @@
 #include "common/base/status_macros.h"
 #include "common/data/batch.h"
 #include "common/nn/loss.h"
-#include "common/nn/sink.h"
 #include "common/record/safetensors.h"
 
 namespace perennial::population {
@@ -28,7 +27,6 @@ SupervisedUnit::Training::Training(const SupervisedOptions& options)
     : rows(1, options.network->layout().size()),
       optimizer(options.optimizer, options.network->layout().trainable()),
       update(optimizer, rows.row(0)),
-      gradient(options.optimizer.clip_norm > 0 ? 1 : 0, options.network->layout().size()),
       workspace(*options.network, std::min(options.batch_size, Examples(options))),
       sampler(Root(options).Split("order"), Examples(options), options.batch_size) {
   options.network->Initialize<float>(Root(options).Split("init"), rows.row(0));
@@ -51,10 +49,9 @@ SupervisedUnit::SupervisedUnit(SupervisedOptions options) : options_(std::move(o
   plan_.training_flops = options_.network->training_flops(examples);
   const nn::Network& network = *options_.network;
   const int64_t batch = std::min(options_.batch_size, Examples(options_));
-  const bool clipped = options_.optimizer.clip_norm > 0;
-  int64_t numbers = network.layout().size() *
-                    (1 + optim::Optimizer<float>::StateRows(options_.optimizer) + clipped);
-  if (!clipped) numbers += optim::UpdateSink<float>::ScratchSize(network);
+  const int64_t numbers =
+      network.layout().size() * (1 + optim::Optimizer<float>::StateRows(options_.optimizer)) +
+      optim::UpdateSink<float>::ScratchSize(network, options_.optimizer);
   int64_t indices = Examples(options_);
   if (network.spec().one_hot) indices += batch * options_.inputs.stored();
   plan_.memory_bytes = static_cast<double>(numbers * static_cast<int64_t>(sizeof(float)) +
@@ -114,16 +111,9 @@ absl::Status SupervisedUnit::Step() {
         absl::StrCat("the loss is ", loss, " in step ", steps_done_ + 1,
                      "; choose a learning rate below ", options_.optimizer.learning_rate));
   }
-  if (options_.optimizer.clip_norm > 0) {
-    const nn::Row<float> gradient = training.gradient.row(0);
-    nn::GradientSink<float> sink(gradient, nn::GradientSink<float>::Mode::kOverwrite);
-    options_.network->Backward<float>(row, training.workspace, sink);
-    const int64_t trained = options_.network->layout().trainable();
-    training.optimizer.Step(gradient.first(trained), row.first(trained));
-  } else {
-    training.update.BeginStep();
-    options_.network->Backward<float>(row, training.workspace, training.update);
-  }
+  training.update.BeginStep();
+  options_.network->Backward<float>(row, training.workspace, training.update);
+  training.update.EndStep();
   options_.network->UpdateRunningStatistics<float>(training.workspace, row);
   loss_sum_ += loss;
   ++loss_steps_;

@@ -3,7 +3,7 @@
 // The plainest unit, for baselines, tuning and populations of many networks: hyper-parameters,
 // initial parameters and order of batches are each unit's own, the data is shared. A step gathers
 // the batch, computes loss and gradient, and updates the parameters layer by layer
-// (optim::UpdateSink), or at once if the gradient's norm is clipped.
+// (optim::UpdateSink).
 //
 //   auto network = std::make_shared<const nn::Network>(*nn::Network::Create(spec));
 //   SupervisedUnit unit({.key = {"mlp", "catch", "seed", "3"}, .network = network,
@@ -89,7 +89,6 @@ class SupervisedUnit final : public Unit {
     nn::Rows<float> rows;
     optim::Optimizer<float> optimizer;
     optim::UpdateSink<float> update;
-    nn::Rows<float> gradient;  // If it is clipped.
     nn::Workspace<float> workspace;
     data::EpochSampler sampler;
   };

@@ -190,13 +190,14 @@ double PhaseTrainer::LossAndGradient(int64_t step) {
 double PhaseTrainer::Step(int64_t step, Learner* learner) {
   const nn::Row<float> row = rows_.row(phase_.row);
   const bool adjusts = learner != nullptr && learner->adjusts_gradients();
-  if (line_rows_ == 0 && !adjusts && phase_.optimizer.clip_norm == 0) {
+  if (line_rows_ == 0 && !adjusts) {
     // Nobody asks for the gradient: it becomes the update layer by layer.
     const double loss = ForwardPlainTerms(step);
     if (!std::isfinite(loss)) return loss;
     if (!update_.has_value()) update_.emplace(optimizer(), row);
     update_->BeginStep();
     network_.Backward<float>(row, *workspace_, *update_);
+    update_->EndStep();
     network_.UpdateRunningStatistics<float>(*workspace_, row);
     return loss;
   }
