@@ -2,22 +2,17 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstddef>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+#include "common/stats/robust.h"
+#include "common/stats/samples.h"
 #include "common/stats/student_t.h"
 
 namespace perennial::stats {
 
 absl::StatusOr<Summary> Summarize(std::span<const double> values) {
-  if (values.empty()) return absl::InvalidArgumentError("there are no values to summarize");
-  for (size_t i = 0; i < values.size(); ++i) {
-    if (!std::isfinite(values[i])) {
-      return absl::InvalidArgumentError(absl::StrCat("value ", i, " of ", values.size(), " is ",
-                                                     values[i], ", not a finite number"));
-    }
-  }
+  PERENNIAL_RETURN_IF_ERROR(CheckSample(values, 1));
   Summary summary;
   const double n = static_cast<double>(values.size());
   summary.n = static_cast<int64_t>(values.size());
@@ -25,12 +20,11 @@ absl::StatusOr<Summary> Summarize(std::span<const double> values) {
   for (const double value : values) sum += value;
   summary.mean = sum / n;
 
-  std::vector<double> sorted(values.begin(), values.end());
-  std::sort(sorted.begin(), sorted.end());
-  const size_t half = sorted.size() / 2;
-  summary.median = sorted.size() % 2 == 1
-                       ? sorted[half]
-                       : sorted[half - 1] + (sorted[half] - sorted[half - 1]) / 2;
+  std::vector<double> scratch(values.begin(), values.end());
+  summary.median = MedianOf(scratch);
+  // The sum of equal values is rounded; their mean is known, and their spread is none.
+  const auto [least, greatest] = std::minmax_element(values.begin(), values.end());
+  if (*least == *greatest) summary.mean = *least;
 
   if (values.size() < 2) return summary;
   double squares = 0;

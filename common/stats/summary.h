@@ -2,7 +2,8 @@
 // interval of the mean by Student's t.
 //
 // What is undefined is absent, never zero: the spread and the interval of fewer than two values.
-// The sums are taken in the given order, so equal input gives equal bits.
+// The sums are taken in the given order, so equal input gives equal bits. Of values that are all
+// equal the mean is that value and the spread is none, without rounding.
 //
 //   PERENNIAL_ASSIGN_OR_RETURN(stats::Summary s, stats::Summarize(accuracy_by_seed));
 //   // s.mean, s.ci95->low, s.ci95->high

@@ -49,6 +49,10 @@ TEST(Summarize, EqualValuesHaveAnIntervalOfNoWidth) {
   EXPECT_EQ(summary.standard_deviation, 0.0);
   EXPECT_EQ(summary.ci95->low, 0.5);
   EXPECT_EQ(summary.ci95->high, 0.5);
+  // The sum of three times 0.1, divided by 3, is not 0.1.
+  const std::vector<double> tenths = {0.1, 0.1, 0.1};
+  EXPECT_EQ(Summarize(tenths)->mean, 0.1);
+  EXPECT_EQ(*Summarize(tenths)->standard_deviation, 0);
 }
 
 TEST(Summarize, NoValuesAndNonFiniteValuesAreRefused) {
