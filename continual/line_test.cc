@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/file_io.h"
+#include "common/experiment/configuration.h"
 #include "common/experiment/harness.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"

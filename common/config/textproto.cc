@@ -61,6 +61,7 @@ class IgnoreErrors : public ErrorCollector {
 // Where in the tree of fields a place of the text lies.
 struct Place {
   std::string path;                        // of the enclosing message, "learners[1].replay"
+  std::string field;                       // whose value is being read; empty between fields
   const Descriptor* descriptor = nullptr;  // its type; null inside something unknown
   int line = 0;                            // of `name`, see below
   int column = 0;
@@ -96,6 +97,7 @@ Place FindPlace(absl::string_view text, const Descriptor* root, int line, int co
     if (token.line > line || (token.line == line && token.column > column)) break;
     Level& level = levels.back();
     place.path = level.path;
+    place.field = value_expected ? level.field : "";
     place.descriptor = level.descriptor;
     if (at_end) break;
     if (!name.empty() && (token.text == name || token.text == "\"" + name + "\"")) {
@@ -205,11 +207,16 @@ absl::Status ParseTextproto(absl::string_view text, absl::string_view file_name,
   if (parser.Parse(&stream, message)) return absl::OkStatus();
 
   const Descriptor* root = message->GetDescriptor();
-  const Place place =
-      FindPlace(text, root, error.line(), error.column(), NameInError(error.message()));
+  const std::string name = NameInError(error.message());
+  const Place place = FindPlace(text, root, error.line(), error.column(), name);
+  std::string path = place.path;
+  // An error about a name speaks of the field itself.
+  if (name.empty() && !place.field.empty()) {
+    absl::StrAppend(&path, path.empty() ? "" : ".", place.field);
+  }
   return absl::InvalidArgumentError(absl::StrCat(
-      file_name, ":", std::max(place.line, 0) + 1, ":", std::max(place.column, 0) + 1, ": ",
-      place.path, place.path.empty() ? "" : ": ",
+      file_name, ":", std::max(place.line, 0) + 1, ":", std::max(place.column, 0) + 1, ": ", path,
+      path.empty() ? "" : ": ",
       error.message().empty() ? "not a textproto" : Explain(error.message(), place.descriptor)));
 }
 

@@ -47,6 +47,14 @@ TEST(ParseTextproto, ReadsEveryKindOfField) {
   EXPECT_FALSE(config.has_tasks());
 }
 
+TEST(ParseTextproto, AValueOfTheWrongKindNamesItsField) {
+  EXPECT_THAT(ErrorOf("optimizer { learning_rate: 'fast' }"),
+              StartsWith("a.textproto:1:28: optimizer.learning_rate: Expected double"));
+  EXPECT_THAT(ErrorOf("widths: [3,\n4, x]"), StartsWith("a.textproto:2:4: widths: Expected"));
+  EXPECT_THAT(ErrorOf("learners { name: 'a' } learners { name: 3 }"),
+              StartsWith("a.textproto:1:41: learners[1].name: Expected string"));
+}
+
 TEST(ParseTextproto, UnknownFieldNamesPlacePathNearestAndAllowed) {
   EXPECT_EQ(ErrorOf("line: \"causal\"\noptimizer {\n  learning_rat: 0.1\n}\n"),
             "a.textproto:3:3: optimizer: unknown field \"learning_rat\"; did you mean "
@@ -91,7 +99,7 @@ TEST(ParseTextproto, GarbageIsRefusedWithItsPlace) {
   EXPECT_THAT(ErrorOf("tasks 3"), StartsWith("a.textproto:1:7: "));
   EXPECT_THAT(ErrorOf("line: \"open\ntasks: 1"), StartsWith("a.textproto:1:"));
   EXPECT_THAT(ErrorOf("optimizer {"), StartsWith("a.textproto:1:12: optimizer: the text ends"));
-  EXPECT_THAT(ErrorOf("tasks:"), StartsWith("a.textproto:1:7: the text ends"));
+  EXPECT_THAT(ErrorOf("tasks:"), StartsWith("a.textproto:1:7: tasks: the text ends"));
 }
 
 TEST(ParseTextproto, DeepNestingIsAnErrorNotACrash) {

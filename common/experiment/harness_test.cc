@@ -6,22 +6,22 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
-#include <memory>
+#include <new>
 #include <set>
 #include <sstream>
+#include <stdexcept>
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/file_io.h"
-#include "common/base/status_macros.h"
-#include "common/config/options.pb.h"
+#include "common/experiment/configuration.h"
+#include "common/experiment/walk/walk.h"
 #include "common/random/stream.h"
-#include "common/record/safetensors.h"
+#include "common/record/event_file.h"
 #include "common/record/summary.h"
 #include "gmock/gmock.h"
-#include "google/protobuf/message.h"
 #include "gtest/gtest.h"
 
 namespace perennial::experiment {
@@ -31,140 +31,6 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-// A random walk of `min` steps, "max" scales it; the configuration borrows config::Range.
-class Walk final : public population::Unit {
- public:
-  Walk(const config::Range& config, std::string method, uint64_t seed)
-      : key_{std::move(method), "line", "seed", std::to_string(seed)},
-        scale_(config.max()),
-        seed_(seed),
-        stream_(random::Stream(seed).Split(key_.method)) {
-    plan_.steps = static_cast<int64_t>(config.min());
-    plan_.training_flops = static_cast<double>(plan_.steps);
-    plan_.memory_bytes = memory_bytes();
-  }
-
-  const population::UnitKey& key() const override { return key_; }
-  const population::UnitPlan& plan() const override { return plan_; }
-  int64_t steps_done() const override { return done_; }
-  double progress() const override { return static_cast<double>(done_) / plan_.steps; }
-
-  absl::Status Advance(int64_t steps) override {
-    for (int64_t i = 0; i < steps && !finished(); ++i) {
-      if (fail_at() == done_) return absl::FailedPreconditionError("the loss is nan");
-      position_ += scale_ * stream_.Normal();
-      ++done_;
-      if (done_ % 10 == 0) events_.push_back({.step = done_, .values = {{"position", position_}}});
-      if (on_step() != nullptr) on_step()(done_);
-    }
-    return absl::OkStatus();
-  }
-
-  std::vector<population::Event> TakeEvents() override { return std::exchange(events_, {}); }
-
-  absl::StatusOr<std::string> Save() const override {
-    record::SafetensorsWriter writer;
-    const double position[] = {position_};
-    const int64_t done[] = {done_};
-    EXPECT_TRUE(writer.Add<double>("position", {1}, position).ok());
-    EXPECT_TRUE(writer.Add<int64_t>("done", {1}, done).ok());
-    return writer.Finish();
-  }
-
-  absl::Status Load(absl::string_view state) override {
-    PERENNIAL_ASSIGN_OR_RETURN(const auto file, record::SafetensorsFile::Parse(std::string(state)));
-    PERENNIAL_ASSIGN_OR_RETURN(const auto position, file.Read<double>("position"));
-    PERENNIAL_ASSIGN_OR_RETURN(const auto done, file.Read<int64_t>("done"));
-    if (position.size() != 1 || done.size() != 1 || done[0] < 0 || done[0] > plan_.steps) {
-      return absl::DataLossError("not the state of a walk");
-    }
-    position_ = position[0];
-    done_ = done[0];
-    stream_ = random::Stream(seed_).Split(key_.method);
-    for (int64_t i = 0; i < done_; ++i) stream_.Normal();
-    return absl::OkStatus();
-  }
-
-  population::UnitResults Results() const override {
-    return {.measurements = {{"position", "metre", position_}, {"steps", "count", 1.0 * done_}},
-            .curves = {{"Path", "step", "position", {0, 1}, {0, position_}}},
-            .matrices = {{"Grid", "row", "column", {{position_, std::nullopt}}}}};
-  }
-
-  void Release() override {
-    EXPECT_TRUE(finished());
-    ++released();
-  }
-
-  static std::atomic<int>& released() {
-    static std::atomic<int> count = 0;
-    return count;
-  }
-
-  static double& memory_bytes() {
-    static double bytes = 0;
-    return bytes;
-  }
-
-  // Test doubles of what can happen within a step.
-  static std::atomic<int64_t>& fail_at() {
-    static std::atomic<int64_t> at = -1;
-    return at;
-  }
-  static std::function<void(int64_t)>& on_step() {
-    static std::function<void(int64_t)> hook;
-    return hook;
-  }
-
- private:
-  population::UnitKey key_;
-  population::UnitPlan plan_;
-  double scale_;
-  uint64_t seed_;
-  random::Stream stream_;
-  int64_t done_ = 0;
-  double position_ = 0;
-  std::vector<population::Event> events_;
-};
-
-class WalkExperiment final : public Experiment {
- public:
-  explicit WalkExperiment(const config::Range& config) : config_(config) {}
-  std::string data_digest() const override { return "none"; }
-  absl::StatusOr<std::vector<std::unique_ptr<population::Unit>>> Units(uint64_t seed) override {
-    std::vector<std::unique_ptr<population::Unit>> units;
-    units.push_back(std::make_unique<Walk>(config_, "left", seed));
-    units.push_back(std::make_unique<Walk>(config_, "right", seed));
-    return units;
-  }
-
- private:
-  config::Range config_;
-};
-
-class WalkLine final : public Line {
- public:
-  std::string name() const override { return "walk"; }
-  std::string title() const override { return "Random walks"; }
-  std::string config_folder() const override { return "perennial/common/experiment/testdata"; }
-  std::string default_config() const override { return "short"; }
-  std::unique_ptr<google::protobuf::Message> NewConfig() const override {
-    return std::make_unique<config::Range>();
-  }
-  absl::Status FinishConfig(google::protobuf::Message& message) const override {
-    auto& config = *google::protobuf::DynamicCastToGenerated<config::Range>(&message);
-    if (config.min() < 1) return absl::InvalidArgumentError("min = 0: must be at least 1");
-    if (!config.has_max() || config.max() == 0) config.set_max(1);
-    return absl::OkStatus();
-  }
-  absl::StatusOr<std::unique_ptr<Experiment>> Prepare(const google::protobuf::Message& message,
-                                                      const std::string&) const override {
-    return std::make_unique<WalkExperiment>(
-        *google::protobuf::DynamicCastToGenerated<config::Range>(&message));
-  }
-  std::vector<Headline> headlines() const override { return {{"position", "position"}}; }
-};
-
 class HarnessTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -173,9 +39,13 @@ class HarnessTest : public ::testing::Test {
     std::filesystem::remove_all(folder_);
     ASSERT_TRUE(base::MakeFolders(folder_).ok());
   }
-  void TearDown() override {
-    Walk::fail_at() = -1;
-    Walk::on_step() = nullptr;
+  void TearDown() override { Hooks().on_step = nullptr; }
+
+  // Every walk fails in this step, which none does by itself.
+  void FailAt(int64_t step) {
+    Hooks().on_step = [step](int64_t done) {
+      if (done == step) throw std::runtime_error("pushed");
+    };
   }
 
   absl::Status RunWith(const std::vector<std::string>& arguments) {
@@ -253,19 +123,17 @@ TEST_F(HarnessTest, AFinishedRunIsShownAgainAndNotRepeated) {
 }
 
 TEST_F(HarnessTest, UnitsThatHaveEndedAreReleasedWhetherTheyRanOrWereLoaded) {
-  Walk::released() = 0;
+  Hooks().released = 0;
   ASSERT_TRUE(RunWith({"--seeds", "0..1", "--out", "run"}).ok());
-  EXPECT_EQ(Walk::released(), 4);
+  EXPECT_EQ(Hooks().released, 4);
   ASSERT_TRUE(RunWith({"--seeds", "0..2", "--out", "run"}).ok());
-  EXPECT_EQ(Walk::released(), 4 + 6);
+  EXPECT_EQ(Hooks().released, 4 + 6);
 }
 
 TEST_F(HarnessTest, WhatDoesNotFitIntoMemoryIsRefusedAndLeavesNoFolder) {
-  Walk::memory_bytes() = 1e15;
-  EXPECT_THAT(ErrorOf({"--out", "huge"}), AllOf(HasSubstr("1e+06 GB"), HasSubstr("are free")));
-  EXPECT_FALSE(base::FileExists(folder_ + "/huge"));
-  Walk::memory_bytes() = 0;
-  EXPECT_TRUE(RunWith({"--out", "huge"}).ok());
+  EXPECT_THAT(ErrorOf({"--out", "huge", "--set", "memory_gigabytes=1e6"}),
+              AllOf(HasSubstr("1e+06 GB"), HasSubstr("are free")));
+  EXPECT_FALSE(base::FolderExists(folder_ + "/huge"));
 }
 
 TEST_F(HarnessTest, AnInterruptedRunGoesOnToTheSameBytes) {
@@ -273,11 +141,11 @@ TEST_F(HarnessTest, AnInterruptedRunGoesOnToTheSameBytes) {
   ASSERT_TRUE(RunWith({"--config", "long", "--out", "whole"}).ok());
   for (const int64_t at : {1, 57, 399}) {
     std::filesystem::remove_all(folder_ + "/cut");
-    Walk::on_step() = [&](int64_t step) {
+    Hooks().on_step = [&](int64_t step) {
       if (step == at) stop_ = true;
     };
     EXPECT_EQ(RunWith(arguments).code(), absl::StatusCode::kCancelled);
-    Walk::on_step() = nullptr;
+    Hooks().on_step = nullptr;
     stop_ = false;
     EXPECT_FALSE(base::FileExists(folder_ + "/cut/summary.json"));
     EXPECT_THAT(ErrorOf(arguments), HasSubstr("--resume"));
@@ -288,49 +156,76 @@ TEST_F(HarnessTest, AnInterruptedRunGoesOnToTheSameBytes) {
 
 TEST_F(HarnessTest, AResumedStreamHoldsEveryMeasurementOnce) {
   checkpoint_seconds_ = 0;  // A checkpoint after every chunk.
-  Walk::fail_at() = 205;
-  EXPECT_THAT(ErrorOf({"--config", "long", "--out", "run", "--threads", "1"}),
-              HasSubstr("the loss is nan"));
-  Walk::fail_at() = -1;
+  FailAt(205);
+  EXPECT_THAT(ErrorOf({"--config", "long", "--out", "run", "--threads", "1"}), HasSubstr("pushed"));
+  Hooks().on_step = nullptr;
   ASSERT_TRUE(RunWith({"--config", "long", "--out", "run", "--resume"}).ok());
   std::multiset<std::string> lines;
   std::istringstream stream(Contents("run/metrics.jsonl"));
   for (std::string line; std::getline(stream, line);) lines.insert(line);
   EXPECT_EQ(lines.size(), 2u * 3 * 40);
   for (const std::string& line : lines) EXPECT_EQ(lines.count(line), 1u) << line;
+  // TensorBoard sees the same.
+  for (const char* unit : {"left.line.seed.0", "right.line.seed.2"}) {
+    const auto events = record::ReadEventFile(record::EventFilePath(folder_ + "/run", unit));
+    ASSERT_TRUE(events.ok()) << events.status();
+    ASSERT_EQ(events->events.size(), 40u);
+    for (int i = 0; i < 40; ++i) EXPECT_EQ(events->events[i].step, 10 * (i + 1));
+  }
 }
 
-TEST_F(HarnessTest, ACorruptCheckpointIsReplacedByTheOneBefore) {
+TEST_F(HarnessTest, ADamagedCheckpointIsReplacedByTheOneBefore) {
   checkpoint_seconds_ = 0;
   ASSERT_TRUE(RunWith({"--config", "long", "--out", "whole"}).ok());
-  Walk::fail_at() = 300;
+  const auto flip = [](std::string& bytes) { bytes[bytes.size() / 2] ^= 1; };
+  const auto truncate = [](std::string& bytes) { bytes.resize(bytes.size() / 2); };
+  const auto empty = [](std::string& bytes) { bytes.clear(); };
+  for (const auto& damage : std::vector<std::function<void(std::string&)>>{flip, truncate, empty}) {
+    std::filesystem::remove_all(folder_ + "/run");
+    FailAt(300);
+    ASSERT_FALSE(
+        RunWith({"--config", "long", "--out", "run", "--threads", "1", "--seeds", "0"}).ok());
+    Hooks().on_step = nullptr;
+    std::vector<std::filesystem::path> files;
+    for (const auto& entry : std::filesystem::directory_iterator(folder_ + "/run/checkpoints")) {
+      files.push_back(entry.path());
+    }
+    std::sort(files.begin(), files.end());
+    ASSERT_GE(files.size(), 2u);
+    std::string bytes = *base::ReadFile(files.back().string());
+    damage(bytes);
+    std::ofstream(files.back(), std::ios::binary) << bytes;
+    ASSERT_TRUE(RunWith({"--config", "long", "--out", "run", "--resume", "--seeds", "0..2"}).ok());
+    EXPECT_THAT(log_, AllOf(HasSubstr("warning: "), HasSubstr(files.back().filename().string())));
+    EXPECT_EQ(Contents("run/summary.json"), Contents("whole/summary.json"));
+  }
+}
+
+TEST_F(HarnessTest, WhereEveryCheckpointIsDamagedTheRunSaysSoAndTouchesNothing) {
+  checkpoint_seconds_ = 0;
+  FailAt(300);
   ASSERT_FALSE(
       RunWith({"--config", "long", "--out", "run", "--threads", "1", "--seeds", "0"}).ok());
-  Walk::fail_at() = -1;
-  std::vector<std::filesystem::path> files;
+  Hooks().on_step = nullptr;
   for (const auto& entry : std::filesystem::directory_iterator(folder_ + "/run/checkpoints")) {
-    files.push_back(entry.path());
+    std::ofstream(entry.path(), std::ios::binary | std::ios::app) << "x";
   }
-  std::sort(files.begin(), files.end());
-  ASSERT_GE(files.size(), 2u);
-  std::string bytes = *base::ReadFile(files.back().string());
-  bytes[bytes.size() / 2] ^= 1;
-  std::ofstream(files.back(), std::ios::binary) << bytes;
-  ASSERT_TRUE(RunWith({"--config", "long", "--out", "run", "--resume", "--seeds", "0..2"}).ok());
-  EXPECT_THAT(log_, HasSubstr("warning: "));
-  EXPECT_EQ(Contents("run/summary.json"), Contents("whole/summary.json"));
+  const std::string metrics = Contents("run/metrics.jsonl");
+  EXPECT_THAT(ErrorOf({"--config", "long", "--out", "run", "--resume"}),
+              AllOf(HasSubstr("checkpoints"), HasSubstr(".ckpt")));
+  EXPECT_EQ(Contents("run/metrics.jsonl"), metrics);
 }
 
 TEST_F(HarnessTest, AnotherConfigurationDoesNotEnterAFolder) {
   ASSERT_TRUE(RunWith({"--out", "run"}).ok());
-  EXPECT_THAT(ErrorOf({"--out", "run", "--set", "min=31"}),
+  EXPECT_THAT(ErrorOf({"--out", "run", "--set", "steps=31"}),
               AllOf(HasSubstr("--out run holds a run of another configuration"),
-                    HasSubstr("min: 30"), HasSubstr("min: 31")));
+                    HasSubstr("steps: 30"), HasSubstr("steps: 31")));
 }
 
 TEST_F(HarnessTest, TheSameConfigurationUnderAnotherNameIsSaidToBeThat) {
   ASSERT_TRUE(RunWith({"--out", "run"}).ok());
-  std::ofstream(folder_ + "/other.textproto") << "min: 30\n";
+  std::ofstream(folder_ + "/other.textproto") << "steps: 30\n";
   EXPECT_THAT(ErrorOf({"--out", "run", "--config", "other.textproto"}),
               HasSubstr("the same under another name"));
 }
@@ -357,27 +252,115 @@ TEST_F(HarnessTest, GoingOnWithAnotherBuildIsSaid) {
   EXPECT_THAT(log_, HasSubstr("this run began with blas \"another "));
 }
 
-TEST_F(HarnessTest, WhatWasDoneBeforeAFailureIsKept) {
+TEST_F(HarnessTest, AUnitThatFailsIsNamedAndLeavesTheOthersAlone) {
+  checkpoint_seconds_ = 0;
+  const std::vector<std::string> arguments = {"--set", "fails_at=25", "--out", "run"};
+  EXPECT_EQ(ErrorOf(arguments), "1 unit failed: left.line.seed.1: fell in step 26");
+  EXPECT_THAT(log_, HasSubstr("failed: left.line.seed.1: fell in step 26\n"));
+  EXPECT_THAT(out_, HasSubstr("2 of 3"));
+  const auto summary = record::ParseSummary(Contents("run/summary.json"));
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  ASSERT_EQ(summary->failed.size(), 1u);
+  EXPECT_EQ(summary->failed[0].unit, "left.line.seed.1");
+  EXPECT_EQ(summary->failed[0].message, "fell in step 26");
+  EXPECT_EQ(summary->results[0].values.size(), 2u);  // left
+  EXPECT_EQ(summary->results[2].values.size(), 3u);  // right
+  EXPECT_THAT(Contents("run/report.html"), HasSubstr("fell in step 26"));
+  EXPECT_THAT(Contents("run/run.json"), HasSubstr("\"failed\":{\"left.line.seed.1\""));
+  // Its last checkpoint and what was measured stay.
+  EXPECT_TRUE(std::ranges::any_of(
+      std::filesystem::directory_iterator(folder_ + "/run/checkpoints"), [](const auto& entry) {
+        return absl::StartsWith(entry.path().filename().string(), "left.line.seed.1-");
+      }));
+  EXPECT_THAT(Contents("run/metrics.jsonl"),
+              HasSubstr("\"unit\":\"left.line.seed.1\",\"step\":20"));
+
+  // Shown again, tried again, and with another seed: the same failure, the same bytes.
+  const std::string before = Contents("run/summary.json");
+  EXPECT_THAT(ErrorOf(arguments), HasSubstr("1 unit failed"));
+  EXPECT_THAT(out_, HasSubstr("This run is finished"));
+  std::vector<std::string> again = arguments;
+  again.push_back("--resume");
+  EXPECT_THAT(ErrorOf(again), HasSubstr("1 unit failed"));
+  EXPECT_THAT(out_, Not(HasSubstr("This run is finished")));
+  EXPECT_EQ(Contents("run/summary.json"), before);
+  again = arguments;
+  again.insert(again.end(), {"--seeds", "3"});
+  EXPECT_THAT(ErrorOf(again), HasSubstr("1 unit failed"));
+  EXPECT_THAT(out_, HasSubstr("3 of 4"));
+}
+
+TEST_F(HarnessTest, AFailureThatPassesIsMendedByResuming) {
   ASSERT_TRUE(RunWith({"--config", "long", "--out", "whole"}).ok());
-  Walk::fail_at() = 205;
-  // On one thread the first unit fails, long before its first checkpoint is due.
-  ASSERT_FALSE(RunWith({"--config", "long", "--out", "run", "--threads", "1"}).ok());
-  Walk::fail_at() = -1;
-  EXPECT_TRUE(base::FileExists(folder_ + "/run/checkpoints/left.line.seed.0-00000001.ckpt"));
-  ASSERT_TRUE(RunWith({"--config", "long", "--out", "run", "--threads", "1", "--resume"}).ok());
+  std::atomic<bool> thrown = false;
+  Hooks().on_step = [&](int64_t step) {
+    if (step == 205 && !thrown.exchange(true)) throw std::bad_alloc();
+  };
+  EXPECT_THAT(ErrorOf({"--config", "long", "--out", "run"}),
+              AllOf(HasSubstr("1 unit failed"), HasSubstr("out of memory in step 206")));
+  Hooks().on_step = nullptr;
+  ASSERT_TRUE(RunWith({"--config", "long", "--out", "run", "--resume"}).ok());
   EXPECT_EQ(Contents("run/summary.json"), Contents("whole/summary.json"));
+}
+
+TEST_F(HarnessTest, WhereEveryUnitFailsTheRunStaysUnfinished) {
+  FailAt(7);
+  EXPECT_THAT(ErrorOf({"--out", "run"}), AllOf(HasSubstr("6 units failed"), HasSubstr("pushed")));
+  Hooks().on_step = nullptr;
+  EXPECT_FALSE(base::FileExists(folder_ + "/run/summary.json"));
+  EXPECT_THAT(ErrorOf({"--out", "run"}), HasSubstr("--resume"));
+  EXPECT_TRUE(RunWith({"--out", "run", "--resume"}).ok());
+}
+
+TEST_F(HarnessTest, ReplicatesNeedNotBeSeeds) {
+  const std::vector<std::string> arguments = {"--set", "over=realisation", "--out", "run"};
+  ASSERT_TRUE(RunWith(arguments).ok());
+  const auto summary = record::ParseSummary(Contents("run/summary.json"));
+  ASSERT_TRUE(summary.ok());
+  EXPECT_EQ(summary->results[0].over, "realisation");
+  EXPECT_EQ(summary->results[0].values.size(), 6u);
+  ASSERT_TRUE(RunWith(arguments).ok());
+  EXPECT_THAT(out_, HasSubstr("This run is finished"));
+  std::vector<std::string> more = arguments;
+  more.insert(more.end(), {"--seeds", "3"});
+  ASSERT_TRUE(RunWith(more).ok());
+  EXPECT_EQ(record::ParseSummary(Contents("run/summary.json"))->results[0].values.size(), 8u);
+}
+
+TEST_F(HarnessTest, ALineAddsPlotsWhoseNumbersStandBesideTheReport) {
+  ASSERT_TRUE(RunWith({"--out", "run"}).ok());
+  EXPECT_THAT(Contents("run/report.html"), HasSubstr("Where walks of this scale end"));
+  EXPECT_THAT(Contents("run/plots/where_walks_of_this_scale_end.csv"), HasSubstr("left"));
+}
+
+TEST_F(HarnessTest, CostsAddUpOverSittings) {
+  ASSERT_TRUE(RunWith({"--out", "run", "--seeds", "0"}).ok());
+  EXPECT_THAT(Contents("run/run.json"), HasSubstr("\"sittings\":1"));
+  ASSERT_TRUE(RunWith({"--out", "run", "--seeds", "1"}).ok());
+  EXPECT_THAT(Contents("run/run.json"), HasSubstr("\"sittings\":2"));
+}
+
+TEST_F(HarnessTest, ARunDoesNotGoOnOnAnotherDevice) {
+  ASSERT_TRUE(RunWith({"--out", "run", "--seeds", "0"}).ok());
+  std::string run_json = Contents("run/run.json");
+  const std::string cpu = "\"device\":\"cpu\"";
+  run_json.replace(run_json.find(cpu), cpu.size(), "\"device\":\"cuda\"");
+  std::ofstream(folder_ + "/run/run.json") << run_json;
+  EXPECT_THAT(ErrorOf({"--out", "run", "--seeds", "1"}),
+              HasSubstr("began with --device cuda and does not go on with cpu"));
 }
 
 TEST_F(HarnessTest, MistakesAreOneClearLine) {
   EXPECT_THAT(ErrorOf({"--config", "shrt"}), HasSubstr("did you mean \"short\"?"));
-  EXPECT_THAT(ErrorOf({"--set", "mim=3"}), AllOf(HasSubstr("--set"), HasSubstr("\"min\"")));
-  EXPECT_THAT(ErrorOf({"--set", "min=0"}), HasSubstr("must be at least 1"));
+  EXPECT_THAT(ErrorOf({"--set", "stps=3"}), AllOf(HasSubstr("--set"), HasSubstr("\"steps\"")));
+  EXPECT_THAT(ErrorOf({"--set", "steps=0"}), HasSubstr("steps"));
   EXPECT_THAT(ErrorOf({"--device", "cuda"}), HasSubstr("--device cuda"));
-  std::ofstream(folder_ + "/bad.textproto") << "min: 3\nmaxx: 4\n";
+  std::ofstream(folder_ + "/bad.textproto") << "steps: 3\nscle: 4\n";
   EXPECT_THAT(ErrorOf({"--config", "bad.textproto"}),
-              AllOf(HasSubstr("bad.textproto:2:"), HasSubstr("maxx")));
+              AllOf(HasSubstr("bad.textproto:2:"), HasSubstr("scle"), HasSubstr("scale")));
   std::ofstream(folder_ + "/file") << "in the way";
-  EXPECT_FALSE(ErrorOf({"--out", "file"}).empty());
+  EXPECT_THAT(ErrorOf({"--out", "file"}), HasSubstr("file"));
+  EXPECT_THAT(ErrorOf({"--out", "file/run"}), HasSubstr("file"));
   EXPECT_FALSE(std::filesystem::exists(folder_ + "/runs"));
 }
 
@@ -386,7 +369,7 @@ TEST_F(HarnessTest, ListHelpAndDryRunWriteNothing) {
   EXPECT_THAT(out_, AllOf(HasSubstr("short"), HasSubstr("A short walk. (default)"),
                           HasSubstr("A longer walk.")));
   ASSERT_TRUE(RunWith({"--help"}).ok());
-  EXPECT_THAT(out_, AllOf(HasSubstr("--dry_run"), HasSubstr("exclusive_min")));
+  EXPECT_THAT(out_, AllOf(HasSubstr("--dry_run"), HasSubstr("walkers")));
   ASSERT_TRUE(RunWith({"--dry_run", "--seeds", "0..4"}).ok());
   EXPECT_THAT(out_, AllOf(HasSubstr("10 units"), HasSubstr("150")));
   EXPECT_TRUE(std::filesystem::is_empty(folder_));

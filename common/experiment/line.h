@@ -13,7 +13,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/experiment/finished_unit.h"
 #include "common/population/unit.h"
+#include "common/report/document.h"
 #include "google/protobuf/message.h"
 
 namespace perennial::experiment {
@@ -59,6 +61,14 @@ class Line {
       const google::protobuf::Message& config, const std::string& data_folder) const = 0;
 
   virtual std::vector<Headline> headlines() const = 0;
+
+  // What the report shows beyond the units' curves and matrices; after the results. Each plot's
+  // numbers stand in the run folder, too.
+  virtual absl::Status AddPlots(const google::protobuf::Message& /*config*/,
+                                const std::vector<FinishedUnit>& /*units*/,
+                                report::Document& /*document*/) const {
+    return absl::OkStatus();
+  }
 };
 
 }  // namespace perennial::experiment

@@ -50,6 +50,11 @@ void Progress::Update(double fraction, double units_done) {
   if (Elapsed() - last_drawn_ >= (terminal_ ? 0.1 : 5)) Draw(fraction, units_done, false);
 }
 
+void Progress::Note(absl::string_view text) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  out_ << (terminal_ ? "\r\x1b[K" : "") << text << std::endl;
+}
+
 void Progress::Finish(double fraction, double units_done) {
   const std::lock_guard<std::mutex> lock(mutex_);
   Draw(fraction, units_done, true);

@@ -25,6 +25,8 @@ class Progress {
 
   // Thread-safe; draws at most every 0.1 s on a terminal, every 5 s elsewhere.
   void Update(double fraction, double units_done);
+  // A line of its own, above the bar. Thread-safe.
+  void Note(absl::string_view text);
   // A last line (or a drawn bar that stays).
   void Finish(double fraction, double units_done);
 

@@ -1,13 +1,22 @@
 #include "common/experiment/results.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
 #include <optional>
+#include <set>
+#include <tuple>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "common/base/file_io.h"
+#include "common/base/json_text.h"
 #include "common/base/logging.h"
 #include "common/base/status_macros.h"
-#include "common/report/document.h"
+#include "common/population/unit.h"
 #include "common/report/plotly.h"
 #include "common/stats/summary.h"
 
@@ -16,27 +25,50 @@ namespace {
 
 using record::SummaryResult;
 
-const SummaryResult* Find(const std::vector<SummaryResult>& results, const std::string& method,
-                          const std::string& group, const std::string& metric) {
-  for (const SummaryResult& result : results) {
-    if (result.method == method && result.group == group && result.metric == metric) return &result;
-  }
-  return nullptr;
-}
+constexpr char kNothing[] = "–";
+constexpr char kPlotFolder[] = "plots";
+constexpr char kPlotSuffix[] = ".csv";
+// More matrices than these are folded away.
+constexpr size_t kUnfoldedMatrices = 12;
+// Longer curves are drawn without a dot at each point.
+constexpr size_t kMostDots = 50;
+// More failed units than these are counted only.
+constexpr size_t kListedFailures = 100;
 
-// (group, method) in the order of first appearance.
-std::vector<std::pair<std::string, std::string>> Methods(
-    const std::vector<SummaryResult>& results) {
-  std::vector<std::pair<std::string, std::string>> methods;
-  for (const SummaryResult& result : results) {
-    const std::pair<std::string, std::string> method = {result.group, result.method};
-    if (std::ranges::find(methods, method) == methods.end()) methods.push_back(method);
+// Results by (group, method, metric), and what there is of each in the order of first appearance.
+class Results {
+ public:
+  explicit Results(const std::vector<SummaryResult>& results) {
+    std::set<std::pair<std::string, std::string>> known;
+    for (const SummaryResult& result : results) {
+      by_key_.emplace(std::tuple(result.group, result.method, result.metric), &result);
+      if (known.emplace(result.group, result.method).second) {
+        methods_.emplace_back(result.group, result.method);
+      }
+    }
   }
-  return methods;
-}
+
+  // (group, method)
+  const std::vector<std::pair<std::string, std::string>>& methods() const { return methods_; }
+
+  const SummaryResult* Find(const std::string& group, const std::string& method,
+                            const std::string& metric) const {
+    const auto found = by_key_.find(std::tie(group, method, metric));
+    return found == by_key_.end() ? nullptr : found->second;
+  }
+
+ private:
+  std::map<std::tuple<std::string, std::string, std::string>, const SummaryResult*> by_key_;
+  std::vector<std::pair<std::string, std::string>> methods_;
+};
 
 bool SeveralGroups(const std::vector<std::pair<std::string, std::string>>& methods) {
   return std::ranges::any_of(methods, [&](const auto& m) { return m.first != methods[0].first; });
+}
+
+std::string MethodLabel(const std::pair<std::string, std::string>& group_and_method, bool several) {
+  const auto& [group, method] = group_and_method;
+  return several ? absl::StrCat(method, " (", group, ")") : method;
 }
 
 std::string IntervalText(const stats::Summary& summary) {
@@ -44,101 +76,204 @@ std::string IntervalText(const stats::Summary& summary) {
   return absl::StrFormat("%.3f [%.3f, %.3f]", summary.mean, summary.ci95->low, summary.ci95->high);
 }
 
-// A curve's mean over replicates, and the band of its 95 % interval where there are two or more.
+std::string TflopText(double flops) {
+  if (flops == 0) return kNothing;
+  return absl::StrFormat(flops < 1e15 ? "%.3g" : "%.0f", flops / 1e12);
+}
+
+// The replicates' values at each x.
 struct CurvePoints {
   std::vector<double> x;
-  std::vector<std::vector<double>> y;  // [point][replicate]
+  std::vector<std::vector<double>> values;
 };
 
+// Sets `ragged` if a replicate has no value at some point.
+CurvePoints PointsOf(const std::vector<const population::Curve*>& replicates, bool* ragged) {
+  CurvePoints points;
+  const bool same_x = std::ranges::all_of(
+      replicates, [&](const population::Curve* curve) { return curve->x == replicates[0]->x; });
+  if (same_x) {
+    points.x = replicates[0]->x;
+    points.values.resize(points.x.size());
+    for (const population::Curve* curve : replicates) {
+      for (size_t i = 0; i < curve->y.size(); ++i) {
+        if (std::isfinite(curve->y[i])) points.values[i].push_back(curve->y[i]);
+      }
+    }
+  } else {
+    // By x and, where a replicate has it more than once, by which time it is.
+    std::map<std::pair<double, int>, std::vector<double>> by_x;
+    for (const population::Curve* curve : replicates) {
+      std::map<double, int> times;
+      for (size_t i = 0; i < curve->x.size(); ++i) {
+        if (!std::isfinite(curve->x[i]) || !std::isfinite(curve->y[i])) continue;
+        by_x[{curve->x[i], times[curve->x[i]]++}].push_back(curve->y[i]);
+      }
+    }
+    for (auto& [key, values] : by_x) {
+      points.x.push_back(key.first);
+      points.values.push_back(std::move(values));
+    }
+  }
+  for (const std::vector<double>& values : points.values) {
+    if (values.size() != replicates.size()) *ragged = true;
+  }
+  return points;
+}
+
+absl::StatusOr<report::LineSeries> MeanCurve(
+    const std::string& name, const std::vector<const population::Curve*>& replicates,
+    bool* ragged) {
+  constexpr double kGap = std::numeric_limits<double>::quiet_NaN();
+  CurvePoints points = PointsOf(replicates, ragged);
+  report::LineSeries series = {.name = name, .x = std::move(points.x)};
+  bool band = false;
+  for (const std::vector<double>& values : points.values) {
+    stats::Summary summary = {.mean = kGap};
+    if (!values.empty()) {
+      PERENNIAL_ASSIGN_OR_RETURN(summary, stats::Summarize(values));
+    }
+    series.n.push_back(summary.n);
+    series.y.push_back(summary.mean);
+    series.low.push_back(summary.ci95.has_value() ? summary.ci95->low : kGap);
+    series.high.push_back(summary.ci95.has_value() ? summary.ci95->high : kGap);
+    band = band || summary.ci95.has_value();
+  }
+  if (!band) {
+    series.low.clear();
+    series.high.clear();
+  }
+  return series;
+}
+
 absl::Status AddCurves(const std::vector<FinishedUnit>& units, report::Document& document) {
-  // Plot (group and curve name) -> method -> points, all in the order of first appearance.
-  std::vector<std::string> titles;
-  std::map<std::string, report::LinePlot> plots;
-  std::map<std::pair<std::string, std::string>, CurvePoints> curves;
-  std::map<std::string, std::vector<std::string>> methods;
+  // All in the order of first appearance.
+  struct Method {
+    std::string name;
+    std::vector<const population::Curve*> replicates;
+  };
+  struct Plot {
+    std::string title;
+    std::vector<Method> methods;
+    std::map<std::string, size_t> places;
+  };
+  std::vector<Plot> plots;
+  std::map<std::string, size_t> places;
   for (const FinishedUnit& unit : units) {
     for (const population::Curve& curve : unit.results.curves) {
+      CHECK_EQ(curve.x.size(), curve.y.size()) << unit.key.Id() << ": " << curve.name;
       const std::string title = absl::StrCat(curve.name, " (", unit.key.group, ")");
-      if (!plots.contains(title)) {
-        titles.push_back(title);
-        plots[title] = {.title = title, .x_label = curve.x_label, .y_label = curve.y_label};
-      }
-      CurvePoints& points = curves[{title, unit.key.method}];
-      if (points.y.empty()) {
-        points.x = curve.x;
-        points.y.resize(curve.x.size());
-        methods[title].push_back(unit.key.method);
-      }
-      CHECK_EQ(points.x.size(), curve.x.size()) << title << ": replicates differ in length";
-      for (size_t i = 0; i < curve.y.size(); ++i) points.y[i].push_back(curve.y[i]);
+      const auto [place, added] = places.emplace(title, plots.size());
+      if (added) plots.push_back({.title = title});
+      Plot& plot = plots[place->second];
+      const auto [method, new_method] = plot.places.emplace(unit.key.method, plot.methods.size());
+      if (new_method) plot.methods.push_back({.name = unit.key.method});
+      plot.methods[method->second].replicates.push_back(&curve);
     }
   }
-  for (const std::string& title : titles) {
-    report::LinePlot& plot = plots[title];
-    for (const std::string& method : methods[title]) {
-      const CurvePoints& points = curves[{title, method}];
-      report::LineSeries series = {.name = method, .x = points.x};
-      for (const std::vector<double>& replicates : points.y) {
-        PERENNIAL_ASSIGN_OR_RETURN(const stats::Summary summary, stats::Summarize(replicates));
-        series.y.push_back(summary.mean);
-        if (!summary.ci95.has_value()) continue;
-        series.low.push_back(summary.ci95->low);
-        series.high.push_back(summary.ci95->high);
-      }
-      plot.series.push_back(std::move(series));
+  if (plots.empty()) return absl::OkStatus();
+
+  std::vector<report::LinePlot> drawn;
+  bool ragged = false;
+  for (const Plot& plot : plots) {
+    const population::Curve& first = *plot.methods[0].replicates[0];
+    report::LinePlot line_plot = {
+        .title = plot.title, .x_label = first.x_label, .y_label = first.y_label};
+    for (const Method& method : plot.methods) {
+      PERENNIAL_ASSIGN_OR_RETURN(report::LineSeries series,
+                                 MeanCurve(method.name, method.replicates, &ragged));
+      if (series.x.size() > kMostDots) line_plot.markers = false;
+      line_plot.series.push_back(std::move(series));
     }
-    document.AddLinePlot(plot);
+    drawn.push_back(std::move(line_plot));
   }
+  document.AddSection(
+      "Learning curves",
+      absl::StrCat("Mean over replicates; the band is its 95 % interval by Student's t, which is "
+                   "wide for few replicates.",
+                   ragged ? " Some replicates have no value at some points: the mean is over those "
+                            "that have one."
+                          : ""));
+  for (const report::LinePlot& plot : drawn) document.AddLinePlot(plot);
   return absl::OkStatus();
 }
 
 void AddMatrices(const std::vector<FinishedUnit>& units, report::Document& document) {
   struct Mean {
-    const population::Matrix* first = nullptr;
+    std::string title;
+    const population::Matrix* first;
+    size_t columns = 0;
     std::vector<std::vector<std::pair<double, int>>> cells;  // sum, count
   };
-  std::vector<std::string> titles;
-  std::map<std::string, Mean> means;
+  std::vector<Mean> means;
+  std::map<std::string, size_t> places;
   for (const FinishedUnit& unit : units) {
     for (const population::Matrix& matrix : unit.results.matrices) {
       const std::string title =
           absl::StrCat(unit.key.method, ": ", matrix.name, " (", unit.key.group, ")");
-      Mean& mean = means[title];
-      if (mean.first == nullptr) {
-        titles.push_back(title);
-        mean.first = &matrix;
-        for (const auto& row : matrix.values) mean.cells.emplace_back(row.size());
-      }
-      CHECK_EQ(mean.cells.size(), matrix.values.size()) << title << ": replicates differ in shape";
+      const auto [place, added] = places.emplace(title, means.size());
+      if (added) means.push_back({.title = title, .first = &matrix});
+      Mean& mean = means[place->second];
+      mean.cells.resize(std::max(mean.cells.size(), matrix.values.size()));
       for (size_t r = 0; r < matrix.values.size(); ++r) {
-        for (size_t c = 0; c < matrix.values[r].size(); ++c) {
-          if (!matrix.values[r][c].has_value()) continue;
-          mean.cells[r][c].first += *matrix.values[r][c];
+        const auto& row = matrix.values[r];
+        mean.columns = std::max(mean.columns, row.size());
+        mean.cells[r].resize(std::max(mean.cells[r].size(), row.size()));
+        for (size_t c = 0; c < row.size(); ++c) {
+          if (!row[c].has_value() || !std::isfinite(*row[c])) continue;
+          mean.cells[r][c].first += *row[c];
           ++mean.cells[r][c].second;
         }
       }
     }
   }
-  for (const std::string& title : titles) {
-    const Mean& mean = means[title];
-    report::Heatmap heatmap = {.title = title,
+  if (means.empty()) return;
+  document.AddSection("Matrices", "Mean over replicates.");
+  for (size_t m = 0; m < means.size(); ++m) {
+    if (m == kUnfoldedMatrices) {
+      document.BeginFold(absl::StrCat(means.size() - m, " more"));
+    }
+    const Mean& mean = means[m];
+    report::Heatmap heatmap = {.title = mean.title,
                                .x_label = mean.first->column_label,
                                .y_label = mean.first->row_label,
-                               .value_label = "mean",
-                               .min = 0,
-                               .max = 1};
+                               .value_label = "mean"};
+    // Shares look the same in all matrices; other numbers have a scale of their own.
+    bool shares = true;
     for (size_t r = 0; r < mean.cells.size(); ++r) {
       heatmap.rows.push_back(absl::StrCat(r + 1));
-      heatmap.values.emplace_back();
-      for (const auto& [sum, count] : mean.cells[r]) {
-        heatmap.values.back().push_back(count == 0 ? std::optional<double>() : sum / count);
+      std::vector<std::optional<double>>& row = heatmap.values.emplace_back(mean.columns);
+      for (size_t c = 0; c < mean.cells[r].size(); ++c) {
+        const auto& [sum, count] = mean.cells[r][c];
+        if (count == 0) continue;
+        row[c] = sum / count;
+        shares = shares && *row[c] >= 0 && *row[c] <= 1;
       }
     }
-    for (size_t c = 0; !mean.cells.empty() && c < mean.cells[0].size(); ++c) {
-      heatmap.columns.push_back(absl::StrCat(c + 1));
+    if (shares) {
+      heatmap.min = 0;
+      heatmap.max = 1;
     }
+    for (size_t c = 0; c < mean.columns; ++c) heatmap.columns.push_back(absl::StrCat(c + 1));
     document.AddHeatmap(heatmap);
   }
+}
+
+void AddFailures(const std::vector<record::FailedUnit>& failed, report::Document& document) {
+  if (failed.empty()) return;
+  document.AddSection("Failed units",
+                      "These units ended with an error; what follows is without them.");
+  report::Table table = {
+      .caption = absl::StrCat(failed.size(), failed.size() == 1 ? " unit" : " units"),
+      .columns = {{"unit"}, {"error"}}};
+  for (const record::FailedUnit& unit : failed) {
+    if (table.rows.size() == kListedFailures) {
+      absl::StrAppend(&table.caption, ", the first ", kListedFailures, " of them here");
+      break;
+    }
+    table.rows.push_back({unit.unit, unit.message});
+  }
+  document.AddTable(table);
 }
 
 absl::Status AddBars(const std::vector<SummaryResult>& results,
@@ -160,27 +295,28 @@ absl::Status AddBars(const std::vector<SummaryResult>& results,
   return absl::OkStatus();
 }
 
-// Every metric that is not in the headline table: mean over replicates.
+// Every metric that is not in the headline table: mean over replicates. No columns but the first if
+// there is none.
 absl::StatusOr<report::Table> DetailTable(const std::vector<SummaryResult>& results,
                                           const std::vector<Headline>& headlines) {
   report::Table table = {.caption = "Everything else that was measured: mean over replicates"};
   std::vector<std::string> metrics;
+  std::set<std::string> known;
+  for (const Headline& headline : headlines) known.insert(headline.metric);
   for (const SummaryResult& result : results) {
-    if (std::ranges::find(headlines, result.metric, &Headline::metric) != headlines.end()) continue;
-    if (std::ranges::find(metrics, result.metric) == metrics.end()) {
-      metrics.push_back(result.metric);
-    }
+    if (known.insert(result.metric).second) metrics.push_back(result.metric);
   }
-  const auto methods = Methods(results);
+  const Results index(results);
+  const bool several = SeveralGroups(index.methods());
   table.columns.push_back({"method"});
-  for (const std::string& metric : metrics)
+  for (const std::string& metric : metrics) {
     table.columns.push_back({metric, report::Align::kRight});
-  for (const auto& [group, method] : methods) {
-    table.rows.push_back(
-        {SeveralGroups(methods) ? absl::StrCat(method, " (", group, ")") : method});
+  }
+  for (const auto& method : index.methods()) {
+    table.rows.push_back({MethodLabel(method, several)});
     for (const std::string& metric : metrics) {
-      const SummaryResult* result = Find(results, method, group, metric);
-      std::string cell = "–";
+      const SummaryResult* result = index.Find(method.first, method.second, metric);
+      std::string cell = kNothing;
       if (result != nullptr) {
         PERENNIAL_ASSIGN_OR_RETURN(const stats::Summary summary, record::Statistics(*result));
         cell = absl::StrFormat("%.4g", summary.mean);
@@ -190,6 +326,12 @@ absl::StatusOr<report::Table> DetailTable(const std::vector<SummaryResult>& resu
   }
   return table;
 }
+
+// How many replicates of a method have values, and how many failed.
+struct Counts {
+  std::set<std::string> with_values;
+  int failed = 0;
+};
 
 }  // namespace
 
@@ -218,104 +360,188 @@ std::vector<SummaryResult> Summarize(const std::vector<FinishedUnit>& units) {
 
 std::vector<MethodCost> Costs(const std::vector<FinishedUnit>& units, double gemm_peak) {
   std::vector<MethodCost> costs;
+  std::map<std::pair<std::string, std::string>, size_t> places;
   for (const FinishedUnit& unit : units) {
-    auto cost = std::ranges::find_if(costs, [&](const MethodCost& c) {
-      return c.method == unit.key.method && c.group == unit.key.group;
-    });
-    if (cost == costs.end()) {
-      costs.push_back({.method = unit.key.method, .group = unit.key.group});
-      cost = costs.end() - 1;
-    }
-    cost->flops += unit.plan.total_flops();
-    cost->cpu_seconds += unit.cpu_seconds;
-    cost->floor_seconds += unit.plan.total_flops() / gemm_peak;
+    const auto [place, added] =
+        places.emplace(std::pair(unit.key.group, unit.key.method), costs.size());
+    if (added) costs.push_back({.method = unit.key.method, .group = unit.key.group});
+    MethodCost& cost = costs[place->second];
+    cost.training_flops += unit.plan.training_flops;
+    cost.replay_flops += unit.plan.replay_flops;
+    cost.evaluation_flops += unit.plan.evaluation_flops;
+    cost.cpu_seconds += unit.cpu_seconds;
+    cost.floor_seconds += unit.plan.total_flops() / gemm_peak;
   }
   return costs;
 }
 
 absl::StatusOr<report::Table> HeadlineTable(const std::vector<SummaryResult>& results,
-                                            const std::vector<Headline>& headlines) {
-  size_t replicates = 0;
+                                            const std::vector<Headline>& headlines,
+                                            const std::vector<record::FailedUnit>& failed) {
+  const Results index(results);
+  std::vector<std::pair<std::string, std::string>> methods = index.methods();
+  std::map<std::pair<std::string, std::string>, Counts> counts;
+  size_t fewest = std::numeric_limits<size_t>::max();
+  size_t most = 0;
   for (const SummaryResult& result : results) {
-    replicates = std::max(replicates, result.values.size());
+    fewest = std::min(fewest, result.values.size());
+    most = std::max(most, result.values.size());
+    Counts& count = counts[{result.group, result.method}];
+    for (const auto& [replicate, value] : result.values) count.with_values.insert(replicate);
   }
-  report::Table table = {.caption = replicates > 1
-                                        ? absl::StrCat("Mean and 95 % t-interval of the mean over ",
-                                                       replicates, " ", results[0].over, "s")
-                                        : std::string("One replicate: no interval")};
-  table.columns.push_back({"method"});
+  std::string over = results.empty() ? "replicate" : results[0].over;
+  for (const record::FailedUnit& unit : failed) {
+    const std::vector<std::string> parts = absl::StrSplit(unit.unit, absl::MaxSplits('.', 3));
+    if (parts.size() < 4) continue;
+    const auto [count, added] = counts.try_emplace({parts[1], parts[0]});
+    if (added) methods.emplace_back(parts[1], parts[0]);
+    ++count->second.failed;
+  }
+
+  report::Table table = {.caption = "One replicate: no interval", .columns = {{"method"}}};
+  if (most > 1) {
+    table.caption =
+        absl::StrCat("Mean and 95 % t-interval of the mean over ",
+                     fewest < most ? absl::StrCat(fewest, " to ") : "", most, " ", over, "s");
+  }
+  if (!failed.empty()) {
+    table.columns.push_back({absl::StrCat(over, "s"), report::Align::kRight});
+  }
+  std::set<std::string> measured;
+  for (const SummaryResult& result : results) measured.insert(result.metric);
   std::vector<Headline> shown;
   for (const Headline& headline : headlines) {
-    if (std::ranges::find(results, headline.metric, &SummaryResult::metric) == results.end()) {
-      continue;
-    }
+    if (!measured.contains(headline.metric)) continue;
     shown.push_back(headline);
     table.columns.push_back({headline.label, report::Align::kRight});
   }
-  const auto methods = Methods(results);
-  for (const auto& [group, method] : methods) {
-    table.rows.push_back(
-        {SeveralGroups(methods) ? absl::StrCat(method, " (", group, ")") : method});
+  const bool several = SeveralGroups(methods);
+  for (const auto& method : methods) {
+    std::vector<std::string>& row = table.rows.emplace_back();
+    row.push_back(MethodLabel(method, several));
+    if (!failed.empty()) {
+      const Counts& count = counts[method];
+      const size_t all = count.with_values.size() + static_cast<size_t>(count.failed);
+      row.push_back(absl::StrCat(count.with_values.size(), " of ", all));
+    }
     for (const Headline& headline : shown) {
-      const SummaryResult* result = Find(results, method, group, headline.metric);
+      const SummaryResult* result = index.Find(method.first, method.second, headline.metric);
       if (result == nullptr) {
-        table.rows.back().push_back("–");
+        row.push_back(kNothing);
         continue;
       }
       PERENNIAL_ASSIGN_OR_RETURN(const stats::Summary summary, record::Statistics(*result));
-      table.rows.back().push_back(IntervalText(summary));
+      row.push_back(IntervalText(summary));
+    }
+  }
+  return table;
+}
+
+absl::StatusOr<report::Table> ResultsTable(const std::vector<SummaryResult>& results) {
+  report::Table table = {.caption = "Everything that was measured",
+                         .columns = {{"group"},
+                                     {"method"},
+                                     {"metric"},
+                                     {"unit"},
+                                     {"over"},
+                                     {"n", report::Align::kRight},
+                                     {"mean", report::Align::kRight},
+                                     {"median", report::Align::kRight},
+                                     {"sd", report::Align::kRight},
+                                     {"ci95_low", report::Align::kRight},
+                                     {"ci95_high", report::Align::kRight}}};
+  for (const SummaryResult& result : results) {
+    PERENNIAL_ASSIGN_OR_RETURN(const stats::Summary summary, record::Statistics(result));
+    std::vector<std::string>& row = table.rows.emplace_back();
+    row = {result.group,
+           result.method,
+           result.metric,
+           result.unit,
+           result.over,
+           absl::StrCat(summary.n),
+           base::JsonNumber(summary.mean),
+           base::JsonNumber(summary.median)};
+    if (summary.standard_deviation.has_value()) {
+      row.push_back(base::JsonNumber(*summary.standard_deviation));
+      row.push_back(base::JsonNumber(summary.ci95->low));
+      row.push_back(base::JsonNumber(summary.ci95->high));
     }
   }
   return table;
 }
 
 report::Table CostTable(const std::vector<MethodCost>& costs) {
+  const bool several = std::ranges::any_of(
+      costs, [&](const MethodCost& cost) { return cost.group != costs[0].group; });
   report::Table table = {
       .caption =
-          "CPU seconds of all replicates; the floor is their matrix products at the GEMM "
-          "peak measured in this run",
-      .columns = {{"method"},
-                  {"TFLOP", report::Align::kRight},
-                  {"CPU seconds", report::Align::kRight},
-                  {"floor, seconds", report::Align::kRight},
-                  {"floor / CPU", report::Align::kRight}}};
+          "TFLOP of training, replay and evaluation, and CPU seconds, of all replicates; the "
+          "floor is their matrix products at the GEMM peak measured in this run",
+      .columns = {{"method"}}};
+  if (several) table.columns.push_back({"group"});
+  for (const char* name :
+       {"training", "replay", "evaluation", "CPU seconds", "floor, seconds", "floor / CPU"}) {
+    table.columns.push_back({name, report::Align::kRight});
+  }
   for (const MethodCost& cost : costs) {
-    table.rows.push_back(
-        {cost.method, absl::StrFormat("%.3f", cost.flops / 1e12),
-         absl::StrFormat("%.2f", cost.cpu_seconds), absl::StrFormat("%.2f", cost.floor_seconds),
-         cost.cpu_seconds > 0
-             ? absl::StrFormat("%.0f %%", 100 * cost.floor_seconds / cost.cpu_seconds)
-             : "–"});
+    std::vector<std::string>& row = table.rows.emplace_back();
+    row.push_back(cost.method);
+    if (several) row.push_back(cost.group);
+    for (const double flops : {cost.training_flops, cost.replay_flops, cost.evaluation_flops}) {
+      row.push_back(TflopText(flops));
+    }
+    row.push_back(absl::StrFormat("%.2f", cost.cpu_seconds));
+    row.push_back(absl::StrFormat("%.2f", cost.floor_seconds));
+    row.push_back(cost.cpu_seconds > 0
+                      ? absl::StrFormat("%.0f %%", 100 * cost.floor_seconds / cost.cpu_seconds)
+                      : kNothing);
   }
   return table;
 }
 
-absl::StatusOr<std::string> ReportHtml(const std::vector<FinishedUnit>& units,
-                                       const std::vector<Headline>& headlines,
-                                       const ReportContext& context) {
+absl::StatusOr<RunReport> MakeReport(const std::vector<FinishedUnit>& units,
+                                     const std::vector<Headline>& headlines,
+                                     const ReportContext& context) {
   const std::vector<SummaryResult> results = Summarize(units);
   report::Document document(context.title, context.subtitle);
+  AddFailures(context.failed, document);
   document.AddSection("Results");
-  PERENNIAL_ASSIGN_OR_RETURN(const report::Table table, HeadlineTable(results, headlines));
+  PERENNIAL_ASSIGN_OR_RETURN(const report::Table table,
+                             HeadlineTable(results, headlines, context.failed));
   document.AddTable(table);
   PERENNIAL_RETURN_IF_ERROR(AddBars(results, headlines, document));
-  document.AddSection(
-      "Learning curves",
-      "Mean over replicates; the band is its 95 % interval by Student's t, which is "
-      "wide for few replicates.");
   PERENNIAL_RETURN_IF_ERROR(AddCurves(units, document));
-  document.AddSection("Matrices", "Mean over replicates.");
   AddMatrices(units, document);
+  if (context.add_plots) PERENNIAL_RETURN_IF_ERROR(context.add_plots(document));
   document.AddSection(
       "Cost", absl::StrFormat("GEMM peak of one thread: %.1f GFLOP/s.", context.gemm_peak / 1e9));
   document.AddTable(CostTable(Costs(units, context.gemm_peak)));
   PERENNIAL_ASSIGN_OR_RETURN(const report::Table details, DetailTable(results, headlines));
-  document.AddTable(details);
+  if (details.columns.size() > 1) document.AddTable(details);
   document.AddSection("How it was made");
   document.AddKeyValues("Environment", context.environment);
   document.AddPreformatted("config.textproto", context.config_text);
   PERENNIAL_ASSIGN_OR_RETURN(const std::string plotly, report::LoadPlotly());
-  return document.Render(plotly);
+  return RunReport{.html = document.Render(plotly), .plots = document.plots()};
+}
+
+absl::Status WritePlots(const std::vector<report::PlotNumbers>& plots,
+                        absl::string_view run_folder) {
+  const std::string folder = base::JoinPath(run_folder, kPlotFolder);
+  PERENNIAL_RETURN_IF_ERROR(base::MakeFolders(folder));
+  std::set<std::string> names;
+  for (const report::PlotNumbers& plot : plots) {
+    const std::string name = absl::StrCat(plot.name, kPlotSuffix);
+    names.insert(name);
+    PERENNIAL_RETURN_IF_ERROR(base::WriteFileAtomically(base::JoinPath(folder, name), plot.csv));
+  }
+  PERENNIAL_ASSIGN_OR_RETURN(const std::vector<std::string> files, base::ListFolder(folder));
+  for (const std::string& file : files) {
+    const bool ours = absl::EndsWith(file, kPlotSuffix) || base::IsTemporaryName(file);
+    if (!ours || names.contains(file)) continue;
+    PERENNIAL_RETURN_IF_ERROR(base::RemoveFile(base::JoinPath(folder, file)));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace perennial::experiment

@@ -1,7 +1,16 @@
 #include "common/experiment/results.h"
 
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "common/base/file_io.h"
+#include "common/report/csv.h"
 #include "common/report/terminal_table.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -13,6 +22,7 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::SizeIs;
 
 FinishedUnit MakeUnit(const std::string& method, const std::string& replicate, double accuracy,
                       bool forgets = true) {
@@ -64,23 +74,210 @@ TEST(ResultsTest, OneReplicateHasNoInterval) {
 TEST(ResultsTest, CostsAddUpReplicatesAgainstTheFloor) {
   const auto costs = Costs(Units(), /*gemm_peak=*/1e10);
   ASSERT_EQ(costs.size(), 2u);
-  EXPECT_DOUBLE_EQ(costs[0].flops, 6e9);
+  EXPECT_DOUBLE_EQ(costs[0].training_flops, 6e9);
   EXPECT_DOUBLE_EQ(costs[0].cpu_seconds, 1);
   EXPECT_DOUBLE_EQ(costs[0].floor_seconds, 0.6);
-  EXPECT_THAT(CostTable(costs).rows[0], ElementsAre("naive", "0.006", "1.00", "0.60", "60 %"));
+  EXPECT_THAT(CostTable(costs).rows[0],
+              ElementsAre("naive", "0.006", "–", "–", "1.00", "0.60", "60 %"));
+}
+
+TEST(ResultsTest, CostsKeepKindsOfOperationsAndGroupsApart) {
+  FinishedUnit unit = MakeUnit("er", "0", 0.5);
+  unit.plan.replay_flops = 2e9;
+  unit.plan.evaluation_flops = 1e9;
+  FinishedUnit other = unit;
+  other.key.group = "permuted";
+  const auto table = CostTable(Costs({unit, other}, /*gemm_peak=*/1e10));
+  EXPECT_EQ(table.columns[1].name, "group");
+  EXPECT_THAT(table.rows[0],
+              ElementsAre("er", "rotated", "0.003", "0.002", "0.001", "0.50", "0.60", "120 %"));
+  EXPECT_EQ(table.rows[1][1], "permuted");
+  // One block on a terminal.
+  const std::string text = report::TerminalTable(CostTable(Costs({unit}, 1e10)));
+  EXPECT_EQ(text.find("method", text.find("method") + 1), std::string::npos) << text;
+}
+
+TEST(ResultsTest, FailedUnitsAreCountedByMethod) {
+  const std::vector<record::FailedUnit> failed = {{"naive.rotated.seed.2", "the loss is nan"},
+                                                  {"ewc.rotated.seed.0", "the loss is nan"}};
+  const auto table = HeadlineTable(Summarize(Units()), kHeadlines, failed);
+  ASSERT_TRUE(table.ok());
+  EXPECT_EQ(table->columns[1].name, "seeds");
+  ASSERT_THAT(table->rows, SizeIs(3));
+  EXPECT_EQ(table->rows[0][1], "2 of 3");
+  EXPECT_EQ(table->rows[1][1], "2 of 2");
+  EXPECT_THAT(table->rows[2], ElementsAre("ewc", "0 of 1", "–", "–"));
+}
+
+TEST(ResultsTest, TheCaptionSaysWhenMethodsHaveDifferentNumbersOfReplicates) {
+  auto units = Units();
+  units.pop_back();
+  const auto table = HeadlineTable(Summarize(units), kHeadlines);
+  EXPECT_THAT(table->caption, HasSubstr("1 to 2 seeds"));
+}
+
+// Numbers by hand: two values 0.5 and 0.7 have the deviation 0.1 sqrt(2), and t at 0.975 with one
+// degree of freedom is 12.7062047.
+TEST(ResultsTest, TheTableOfResultsHoldsNumbersToComputeWith) {
+  const auto table =
+      ResultsTable(Summarize({MakeUnit("naive", "0", 0.5), MakeUnit("naive", "1", 0.7, false)}));
+  ASSERT_TRUE(table.ok());
+  const std::string csv = report::TableCsv(*table);
+  EXPECT_THAT(csv, testing::StartsWith("group,method,metric,unit,over,n,mean,median,sd,ci95_low,"
+                                       "ci95_high\r\nrotated,naive,accuracy,fraction,seed,2,0.6,"));
+  EXPECT_NEAR(std::stod(table->rows[0][8]), 0.1 * std::sqrt(2), 1e-15);
+  EXPECT_NEAR(std::stod(table->rows[0][9]), 0.6 - 1.27062047, 1e-8);
+  EXPECT_NEAR(std::stod(table->rows[0][10]), 0.6 + 1.27062047, 1e-8);
+  EXPECT_THAT(csv, HasSubstr("rotated,naive,forgetting,fraction,seed,1,0.25,0.25,,,\r\n"));
+}
+
+report::PlotNumbers PlotOf(const RunReport& report, const std::string& name) {
+  for (const report::PlotNumbers& plot : report.plots) {
+    if (plot.name == name) return plot;
+  }
+  return {};
+}
+
+TEST(ResultsTest, CurvesOfDifferentLengthsAreMeansOverThoseThatHaveAPoint) {
+  FinishedUnit a = MakeUnit("naive", "0", 0.5);
+  FinishedUnit b = MakeUnit("naive", "1", 0.5);
+  a.results.curves = {{"Loss", "step", "loss", {10, 20, 30, 30}, {4, 2, 1, 7}}};
+  b.results.curves = {{"Loss", "step", "loss", {5, 10, 20}, {9, 6, std::nan("")}}};
+  const auto report = MakeReport({a, b}, kHeadlines, {.title = "t"});
+  ASSERT_TRUE(report.ok()) << report.status();
+  // 4 and 6: 5 +- 12.706.
+  EXPECT_THAT(PlotOf(*report, "loss_rotated").csv,
+              testing::MatchesRegex("series,x,y,low,high,n\r\n"
+                                    "naive,5,9,,,1\r\n"
+                                    "naive,10,5,-7\\.706[0-9]*,17\\.706[0-9]*,2\r\n"
+                                    "naive,20,2,,,1\r\n"
+                                    "naive,30,1,,,1\r\n"
+                                    "naive,30,7,,,1\r\n"));
+  EXPECT_THAT(report->html, HasSubstr("over those that have one"));
+}
+
+TEST(ResultsTest, EqualCurvesKeepTheirOrderEvenIfXFallsBack) {
+  FinishedUnit a = MakeUnit("naive", "0", 0.5);
+  a.results.curves = {{"Path", "x", "y", {3, 1, 3}, {1, 2, 4}}};
+  const auto report = MakeReport({a}, kHeadlines, {.title = "t"});
+  EXPECT_EQ(PlotOf(*report, "path_rotated").csv,
+            "series,x,y,low,high,n\r\nnaive,3,1,,,1\r\nnaive,1,2,,,1\r\nnaive,3,4,,,1\r\n");
+  EXPECT_THAT(report->html, Not(HasSubstr("over those that have one")));
+}
+
+TEST(ResultsTest, TheScaleOfAMatrixIsZeroToOneForSharesOnly) {
+  FinishedUnit unit = MakeUnit("naive", "0", 0.5);
+  const auto shares = MakeReport({unit}, kHeadlines, {.title = "t"});
+  EXPECT_THAT(shares->html, HasSubstr("\"min\":0,\"max\":1,\"values\":[[0.5,null],[0.5,0.25]]"));
+  // A replicate that stopped early has a smaller matrix.
+  unit.results.matrices[0].values = {{3.0, std::nullopt}, {-1.0, 0.5}};
+  FinishedUnit early = unit;
+  early.key.replicate = "1";
+  early.results.matrices[0].values = {{5.0}};
+  const auto others = MakeReport({unit, early}, kHeadlines, {.title = "t"});
+  EXPECT_THAT(others->html, HasSubstr("\"min\":null,\"max\":null,\"values\":[[4,null],[-1,0.5]]"));
+  EXPECT_EQ(PlotOf(*others, "naive_matrix_rotated").csv,
+            "row,column,value\r\n1,1,4\r\n1,2,\r\n2,1,-1\r\n2,2,0.5\r\n");
 }
 
 TEST(ResultsTest, TheReportHoldsTablesCurvesMatricesAndTheConfiguration) {
-  const auto html = ReportHtml(Units(), kHeadlines,
-                               {.title = "A title",
-                                .subtitle = "a subtitle",
-                                .config_text = "hidden: 256",
-                                .environment = {{"cpu", "a <processor>"}},
-                                .gemm_peak = 1e11});
-  ASSERT_TRUE(html.ok()) << html.status();
-  EXPECT_THAT(*html, AllOf(HasSubstr("A title"), HasSubstr("0.600 [-0.671, 1.871]"),
-                           HasSubstr("naive: Matrix (rotated)"), HasSubstr("Accuracy (rotated)"),
-                           HasSubstr("hidden: 256"), HasSubstr("a &lt;processor&gt;")));
+  const auto report = MakeReport(Units(), kHeadlines,
+                                 {.title = "A title",
+                                  .subtitle = "a subtitle",
+                                  .config_text = "hidden: 256",
+                                  .environment = {{"cpu", "a <processor>"}},
+                                  .gemm_peak = 1e11});
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_THAT(report->html,
+              AllOf(HasSubstr("A title"), HasSubstr("0.600 [-0.671, 1.871]"),
+                    HasSubstr("naive: Matrix (rotated)"), HasSubstr("Accuracy (rotated)"),
+                    HasSubstr("hidden: 256"), HasSubstr("a &lt;processor&gt;")));
+  EXPECT_THAT(report->html, Not(HasSubstr("Failed units")));
+  EXPECT_THAT(PlotOf(*report, "accuracy").csv,
+              testing::StartsWith("series,group,value,low,high\r\nnaive,rotated,0.6,-0.67062047"));
+}
+
+TEST(ResultsTest, SectionsWithoutContentAreLeftOut) {
+  FinishedUnit unit = MakeUnit("naive", "0", 0.5);
+  unit.results.curves.clear();
+  unit.results.matrices.clear();
+  const auto report =
+      MakeReport({unit}, {{"accuracy", "accuracy"}, {"forgetting", "forgetting"}}, {.title = "t"});
+  EXPECT_THAT(report->html, AllOf(Not(HasSubstr("Learning curves")), Not(HasSubstr(">Matrices<")),
+                                  Not(HasSubstr("Everything else"))));
+}
+
+TEST(ResultsTest, FailedUnitsStandFirstAndALineAddsItsOwn) {
+  const ReportContext context = {
+      .title = "t",
+      .failed = {{"naive.rotated.seed.2", "step 3: the loss is nan"}},
+      .add_plots = [](report::Document& document) {
+        document.AddSection("Own section");
+        document.AddLinePlot({.title = "Own plot", .series = {{"a", {1}, {2}}}});
+        return absl::OkStatus();
+      }};
+  const auto report = MakeReport(Units(), kHeadlines, context);
+  ASSERT_TRUE(report.ok()) << report.status();
+  const size_t failed = report->html.find("<h2>Failed units");
+  EXPECT_LT(failed, report->html.find("<h2>Results"));
+  EXPECT_LT(report->html.find("<h2>Matrices"), report->html.find("<h2>Own section"));
+  EXPECT_LT(report->html.find("<h2>Own section"), report->html.find("<h2>Cost"));
+  EXPECT_THAT(report->html, HasSubstr("step 3: the loss is nan"));
+  EXPECT_EQ(PlotOf(*report, "own_plot").csv, "series,x,y,low,high,n\r\na,1,2,,,\r\n");
+
+  ReportContext refusing = context;
+  refusing.add_plots = [](report::Document&) { return absl::InternalError("no plot"); };
+  EXPECT_EQ(MakeReport(Units(), kHeadlines, refusing).status().message(), "no plot");
+}
+
+std::vector<FinishedUnit> Many(int methods, int replicates) {
+  std::vector<FinishedUnit> units;
+  for (int m = 0; m < methods; ++m) {
+    for (int r = 0; r < replicates; ++r) {
+      FinishedUnit unit =
+          MakeUnit(absl::StrCat("method_", m), absl::StrCat(r), 0.5 + 1.0 / (m + r + 3));
+      population::Curve& curve = unit.results.curves[0];
+      population::Matrix& matrix = unit.results.matrices[0];
+      curve = {"Accuracy", "task", "accuracy", {}, {}};
+      matrix.values.assign(20, std::vector<std::optional<double>>(20));
+      for (int i = 0; i < 20; ++i) {
+        for (int j = 0; j < 20; ++j) matrix.values[i][j] = std::abs(std::sin(i + 20 * j + m + r));
+        if (i >= 10) continue;
+        curve.x.push_back(i);
+        curve.y.push_back(std::abs(std::cos(i + m + r)));
+      }
+      units.push_back(std::move(unit));
+    }
+  }
+  return units;
+}
+
+TEST(ResultsTest, TheReportOfAThousandUnitsIsSmall) {
+  for (const auto& [methods, replicates] : {std::pair(1, 1000), std::pair(50, 20)}) {
+    const auto report = MakeReport(Many(methods, replicates), kHeadlines, {.title = "t"});
+    ASSERT_TRUE(report.ok()) << report.status();
+    EXPECT_LT(report->html.size(), size_t{6000000});
+    EXPECT_THAT(report->plots, SizeIs(3 + methods));
+    EXPECT_THAT(report->html, Not(HasSubstr("left out here")));
+  }
+  // All numbers are kept where not all plots can be.
+  const auto report = MakeReport(Many(1000, 1), kHeadlines, {.title = "t"});
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_LT(report->html.size(), size_t{6000000});
+  EXPECT_THAT(report->plots, SizeIs(1003));
+  EXPECT_THAT(report->html, HasSubstr("left out here"));
+}
+
+TEST(ResultsTest, PlotsAreWrittenAndThoseOfAnEarlierReportRemoved) {
+  std::string folder = ::testing::TempDir() + "/results_XXXXXX";
+  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  ASSERT_TRUE(WritePlots({{"a", "1"}, {"b", "2"}}, folder).ok());
+  // What a killed process left.
+  std::ofstream(folder + "/plots/.a.csv.perennial-tmp.1.2") << "half";
+  ASSERT_TRUE(WritePlots({{"b", "3"}}, folder).ok());
+  EXPECT_THAT(base::ListFolder(folder + "/plots").value(), ElementsAre("b.csv"));
+  EXPECT_EQ(base::ReadFile(folder + "/plots/b.csv").value(), "3");
+  EXPECT_FALSE(WritePlots({{"b", "3"}}, "/proc").ok());
 }
 
 TEST(ResultsTest, TheHeadlineTableFitsAnEightyColumnTerminal) {

@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
 #include <mutex>
+#include <new>
 #include <numeric>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -61,21 +64,44 @@ class Run {
     for (size_t next; (next = next_.fetch_add(1)) < order_.size();) RunUnit(order_[next]);
   }
 
+  // What a unit throws (memory that is not to be had, an error within LibTorch) is its failure, not
+  // the end of the process with everybody's work.
+  static absl::Status Advance(Unit& unit, int64_t steps) {
+    try {
+      return unit.Advance(steps);
+    } catch (const std::bad_alloc&) {
+      return absl::ResourceExhaustedError(absl::StrCat("out of memory in step ",
+                                                       unit.steps_done() + 1,
+                                                       "; use fewer threads or smaller batches"));
+    } catch (const std::exception& error) {
+      // LibTorch appends a trace of its calls.
+      const std::string what = error.what();
+      return absl::InternalError(absl::StrCat("in step ", unit.steps_done() + 1, ": ",
+                                              absl::string_view(what).substr(0, what.find('\n'))));
+    }
+  }
+
   void RunUnit(int64_t index) {
     Unit& unit = *units_[index];
     if (unit.finished()) return;
+    const auto with_id = [&unit](const absl::Status& status) {
+      return absl::Status(status.code(), absl::StrCat(unit.key().Id(), ": ", status.message()));
+    };
     int64_t steps = 1;  // The first chunk measures.
     while (!unit.finished() && !Stopped()) {
       const double wall = WallSeconds();
       const double cpu = base::ThreadCpuSeconds();
-      absl::Status status = unit.Advance(steps);
-      if (status.ok() && options_.after_chunk) {
-        status = options_.after_chunk(index, base::ThreadCpuSeconds() - cpu);
+      const absl::Status error = Advance(unit, steps);
+      absl::Status status;
+      if (error.ok()) {
+        if (options_.after_chunk) {
+          status = options_.after_chunk(index, base::ThreadCpuSeconds() - cpu);
+        }
+      } else {
+        status = options_.after_failure ? options_.after_failure(index, error) : error;
+        if (status.ok()) return unit.Release();
       }
-      if (!status.ok()) {
-        Fail(absl::Status(status.code(), absl::StrCat(unit.key().Id(), ": ", status.message())));
-        return;
-      }
+      if (!status.ok()) return Fail(with_id(status));
       // Only how often reports come depends on time, never a number.
       const double elapsed = std::max(WallSeconds() - wall, 1e-6);
       const double factor = std::clamp(options_.chunk_seconds / elapsed, 0.25, 4.0);

@@ -35,6 +35,9 @@ struct ScheduleOptions {
   // of the chunk. Calls for one unit never overlap, calls for different units may. An error ends
   // the run.
   std::function<absl::Status(int64_t unit, double cpu_seconds)> after_chunk;
+  // If set, a unit that fails (its Advance returns an error or throws) is told here, from its
+  // thread, and released; the others go on unless this returns an error. If not, it ends the run.
+  std::function<absl::Status(int64_t unit, const absl::Status& error)> after_failure;
 };
 
 // What the units that have not ended may take at a time: the plans of those that have begun and
@@ -46,7 +49,7 @@ absl::Status CheckMemory(std::span<Unit* const> units, int threads, int64_t memo
 
 // Runs all units that are not finished to their end, and releases each then. Returns
 // ResourceExhausted before anything is allocated if the units need more than options.memory_bytes;
-// the first error of a unit or of after_chunk, with the unit's id before it; or Cancelled if `stop`
+// the first error of a unit or of a callback, with the unit's id before it; or Cancelled if `stop`
 // became true first; the other threads end after their chunk.
 absl::Status RunUnits(std::span<Unit* const> units, const ScheduleOptions& options);
 

@@ -2,6 +2,10 @@
 
 #include <atomic>
 #include <memory>
+#include <new>
+#include <stdexcept>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -30,7 +34,11 @@ class CountingUnit final : public Unit {
     EXPECT_FALSE(busy_.exchange(true)) << "two threads in one unit";
     started_order_ = started_order_ == 0 ? ++Started() : started_order_;
     for (int64_t i = 0; i < steps && !finished(); ++i) {
-      if (done_ == fails_at_) return absl::FailedPreconditionError("the loss is nan");
+      if (done_ == fails_at_) {
+        busy_ = false;
+        if (thrown_ != nullptr) thrown_();
+        return absl::FailedPreconditionError("the loss is nan");
+      }
       ++done_;
     }
     busy_ = false;
@@ -41,9 +49,11 @@ class CountingUnit final : public Unit {
   absl::Status Load(absl::string_view) override { return absl::UnimplementedError("unused"); }
   UnitResults Results() const override { return {}; }
   void Release() override {
-    EXPECT_TRUE(finished());
+    EXPECT_TRUE(finished() || done_ == fails_at_);
     ++released_;
   }
+  // Called where the unit fails.
+  void ThrowsInstead(void (*thrown)()) { thrown_ = thrown; }
 
   int started_order() const { return started_order_; }
   int released() const { return released_; }
@@ -57,6 +67,7 @@ class CountingUnit final : public Unit {
   UnitPlan plan_;
   int64_t done_ = 0;
   int64_t fails_at_;
+  void (*thrown_)() = nullptr;
   int started_order_ = 0;
   int released_ = 0;
   std::atomic<bool> busy_ = false;
@@ -155,6 +166,43 @@ TEST(SchedulerTest, AnErrorNamesTheUnitAndEndsTheRun) {
   const absl::Status status = RunUnits(Pointers(units), {.threads = 2});
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(status.message(), "counting.test.seed.1: the loss is nan");
+}
+
+TEST(SchedulerTest, AFailureThatIsTakenNoteOfLeavesTheOthersAlone) {
+  Units units;
+  units.push_back(std::make_unique<CountingUnit>("0", 10));
+  units.push_back(std::make_unique<CountingUnit>("1", 1000, /*fails_at=*/7));
+  units.push_back(std::make_unique<CountingUnit>("2", 500));
+  std::vector<std::pair<int64_t, std::string>> failures;
+  const auto note = [&](int64_t unit, const absl::Status& error) {
+    failures.emplace_back(unit, std::string(error.message()));
+    return absl::OkStatus();
+  };
+  ASSERT_TRUE(RunUnits(Pointers(units), {.threads = 1, .after_failure = note}).ok());
+  EXPECT_THAT(failures, ::testing::ElementsAre(::testing::Pair(1, "the loss is nan")));
+  EXPECT_TRUE(units[0]->finished());
+  EXPECT_EQ(units[1]->steps_done(), 7);
+  EXPECT_TRUE(units[2]->finished());
+  for (const auto& unit : units) EXPECT_EQ(unit->released(), 1);
+}
+
+TEST(SchedulerTest, AnErrorOfTheFailureCallbackEndsTheRun) {
+  Units units;
+  units.push_back(std::make_unique<CountingUnit>("0", 10, /*fails_at=*/3));
+  const auto refuse = [](int64_t, const absl::Status&) {
+    return absl::ResourceExhaustedError("disk full");
+  };
+  EXPECT_EQ(RunUnits(Pointers(units), {.after_failure = refuse}).message(),
+            "counting.test.seed.0: disk full");
+}
+
+TEST(SchedulerTest, WhatAUnitThrowsIsItsFailure) {
+  Units units;
+  units.push_back(std::make_unique<CountingUnit>("0", 10, /*fails_at=*/3));
+  units[0]->ThrowsInstead([] { throw std::bad_alloc(); });
+  EXPECT_EQ(RunUnits(Pointers(units), {}).code(), absl::StatusCode::kResourceExhausted);
+  units[0]->ThrowsInstead([] { throw std::runtime_error("a shape\nand a trace"); });
+  EXPECT_EQ(RunUnits(Pointers(units), {}).message(), "counting.test.seed.0: in step 4: a shape");
 }
 
 TEST(SchedulerTest, StopEndsBetweenChunks) {

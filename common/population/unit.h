@@ -89,7 +89,7 @@ class Unit {
   // Share of the planned floating-point operations done so far, in [0, 1].
   virtual double progress() const = 0;
   // Up to `steps` steps more; fewer at the end. An error (a loss that is not a number) ends the
-  // unit.
+  // unit: its state is not good for anything then, its events are.
   virtual absl::Status Advance(int64_t steps) = 0;
   // What was measured since the last call.
   virtual std::vector<Event> TakeEvents() = 0;
@@ -103,8 +103,8 @@ class Unit {
   // After the last step.
   virtual UnitResults Results() const = 0;
 
-  // The unit has ended and its state was saved, or is not wanted: gives back its memory. Only
-  // Results, key, plan and progress are asked for afterwards.
+  // The unit has ended and its state was saved, or it has failed: gives back its memory. Only
+  // Results (of one that has ended), key, plan and progress are asked for afterwards.
   virtual void Release() {}
 
   bool finished() const { return steps_done() >= plan().steps; }

@@ -2,6 +2,8 @@
 //
 //   config.textproto  resolved config           run.json      environment, times, costs
 //   metrics.jsonl     stream of measurements     summary.json  results; its presence = finished
+//   report.html       for people                 tables.csv    the summary as a table
+//   plots/            numbers of each plot        tensorboard/  see event_file.h
 //   checkpoints/      see checkpoint.h           lock          flock of the writing process
 //
 // A RunFolder holds the lock until it is destroyed; a second process is refused with the owner's
@@ -30,6 +32,7 @@ inline constexpr char kRunInfoFile[] = "run.json";
 inline constexpr char kMetricsFile[] = "metrics.jsonl";
 inline constexpr char kSummaryFile[] = "summary.json";
 inline constexpr char kReportFile[] = "report.html";
+inline constexpr char kTablesFile[] = "tables.csv";
 inline constexpr char kCheckpointFolder[] = "checkpoints";
 inline constexpr char kLockFile[] = "lock";
 

@@ -178,14 +178,22 @@ absl::StatusOr<std::string> SummaryText(const RunSummary& summary) {
                         .AddRaw("values", values.Text())
                         .Text());
   }
-  return base::JsonObject()
-             .Add("schema", kSchema)
-             .Add("line", summary.line)
-             .Add("config", summary.config)
-             .Add("fingerprint", summary.fingerprint)
-             .AddRaw("results", absl::StrCat("[", results, "\n]"))
-             .Text() +
-         "\n";
+  base::JsonObject json;
+  json.Add("schema", kSchema)
+      .Add("line", summary.line)
+      .Add("config", summary.config)
+      .Add("fingerprint", summary.fingerprint)
+      .AddRaw("results", absl::StrCat("[", results, "\n]"));
+  if (!summary.failed.empty()) {
+    std::string failed;
+    for (const FailedUnit& unit : summary.failed) {
+      absl::StrAppend(
+          &failed, failed.empty() ? "\n" : ",\n",
+          base::JsonObject().Add("unit", unit.unit).Add("message", unit.message).Text());
+    }
+    json.AddRaw("failed", absl::StrCat("[", failed, "\n]"));
+  }
+  return json.Text() + "\n";
 }
 
 absl::StatusOr<RunSummary> ParseSummary(absl::string_view text) {
@@ -213,6 +221,19 @@ absl::StatusOr<RunSummary> ParseSummary(absl::string_view text) {
         SummaryResult result,
         ParseResult((*results)[i], absl::StrCat("summary: results[", i, "]")));
     summary.results.push_back(std::move(result));
+  }
+  if (!json.contains("failed")) return summary;
+  PERENNIAL_ASSIGN_OR_RETURN(const Json* failed,
+                             Member(json, where, "failed", &Json::is_array, "a list"));
+  for (size_t i = 0; i < failed->size(); ++i) {
+    const std::string place = absl::StrCat("summary: failed[", i, "]");
+    if (!(*failed)[i].is_object()) {
+      return absl::InvalidArgumentError(absl::StrCat(place, ": is not an object"));
+    }
+    FailedUnit unit;
+    PERENNIAL_ASSIGN_OR_RETURN(unit.unit, Text((*failed)[i], place, "unit"));
+    PERENNIAL_ASSIGN_OR_RETURN(unit.message, Text((*failed)[i], place, "message"));
+    summary.failed.push_back(std::move(unit));
   }
   return summary;
 }

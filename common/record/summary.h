@@ -4,8 +4,11 @@
 //   {"method":"er","group":"rotated","metric":"forgetting","unit":"fraction","over":"seed","n":2,
 //    "mean":0.3,"median":0.3,"interval":"t","ci95":[0.2,0.4],"values":{"0":0.29,"1":0.31}}
 //   ]}
-// One result a line, keys in this order, numbers as the shortest decimal that reads back to the
-// same double: equal runs have equal bytes. ci95 is null where it is undefined (n < 2).
+// A run with units that failed has a key more, last:
+// "failed":[{"unit":"er.rotated.seed.1","message": "the loss is nan in step 12"}]; their replicates
+// are missing from "values". One result a line, keys in this order, numbers as the shortest decimal
+// that reads back to the same double: equal runs have equal bytes. ci95 is null where it is
+// undefined (n < 2).
 //
 //   RunSummary summary{.line = "continual", .config = "smoke", .fingerprint = id};
 //   summary.results.push_back({.method = "er", .group = "rotated", .metric = "forgetting",
@@ -40,11 +43,18 @@ struct SummaryResult {
   std::string interval = "t";                         // how ci95 was made
 };
 
+// A unit without results.
+struct FailedUnit {
+  std::string unit;  // Its id: method, group, what it is a replicate over, replicate.
+  std::string message;
+};
+
 struct RunSummary {
   std::string line;
   std::string config;
   std::string fingerprint;
   std::vector<SummaryResult> results;  // in the order of the table
+  std::vector<FailedUnit> failed;
 };
 
 // The file's text. InvalidArgument if a result has no values, a value is not finite, a name is not

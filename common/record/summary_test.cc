@@ -133,5 +133,25 @@ TEST(NaturalLess, ComparesRunsOfDigitsAsNumbers) {
   EXPECT_TRUE(less("01", "1") != less("1", "01"));
 }
 
+TEST(SummaryText, FailedUnitsAreNamedAndReadBackAndAbsentOtherwise) {
+  RunSummary summary = Example();
+  EXPECT_THAT(SummaryText(summary).value(), ::testing::Not(HasSubstr("failed")));
+  summary.failed = {{"er.rotated.seed.1", "the loss is \"nan\""}, {"er.rotated.seed.2", "x"}};
+  const std::string text = SummaryText(summary).value();
+  EXPECT_THAT(text,
+              ::testing::EndsWith(
+                  "\n],\"failed\":[\n{\"unit\":\"er.rotated.seed.1\",\"message\":\"the loss is "
+                  "\\\"nan\\\"\"},\n{\"unit\":\"er.rotated.seed.2\",\"message\":\"x\"}\n]}\n"));
+  const RunSummary back = ParseSummary(text).value();
+  ASSERT_EQ(back.failed.size(), 2u);
+  EXPECT_EQ(back.failed[0].message, "the loss is \"nan\"");
+  EXPECT_EQ(SummaryText(back).value(), text);
+  EXPECT_THAT(ParseSummary(R"({"schema":1,"line":"a","config":"b","fingerprint":"c","results":[],)"
+                           R"("failed":[3]})")
+                  .status()
+                  .message(),
+              HasSubstr("failed[0]"));
+}
+
 }  // namespace
 }  // namespace perennial::record

@@ -7,6 +7,10 @@
 // blindness) in all plots of a document, by its name in order of first appearance. All text given
 // here is plain text and is escaped.
 //
+// Many series stay legible: colours come again with other dashes and marks, bands are left out,
+// bars become a list of points, and a plot takes the whole width. A document stays small: plots
+// hold six digits (plots() has all), and those beyond 0.8 MB are left out with a note.
+//
 //   Document document("MC-SGD on rotated Fashion-MNIST", "continual, smoke, 3f2a90c1b7de");
 //   document.AddSection("Results", "Mean over three seeds.");
 //   document.AddTable(table);
@@ -17,8 +21,11 @@
 #ifndef PERENNIAL_COMMON_REPORT_DOCUMENT_H_
 #define PERENNIAL_COMMON_REPORT_DOCUMENT_H_
 
+#include <cstddef>
+#include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -36,6 +43,7 @@ struct LineSeries {
   std::vector<double> y;
   std::vector<double> low;
   std::vector<double> high;
+  std::vector<int64_t> n;  // Replicates behind each point, or empty; for the numbers alone.
 };
 
 struct LinePlot {
@@ -76,6 +84,13 @@ struct BarPlot {
   std::vector<Bar> bars;
 };
 
+// What a plot shows, in full precision: RFC 4180, a header line, one line a point, bar or cell
+// (series,x,y,low,high,n; series,group,value,low,high; row,column,value), empty where undefined.
+struct PlotNumbers {
+  std::string name;  // From the title, lower_snake_case, unique in a document; a file name.
+  std::string csv;
+};
+
 using KeyValues = std::vector<std::pair<std::string, std::string>>;
 
 class Document {
@@ -93,6 +108,9 @@ class Document {
   void AddLinePlot(const LinePlot& plot);
   void AddHeatmap(const Heatmap& heatmap);
   void AddBarPlot(const BarPlot& plot);
+  // Plots that follow, up to anything that is no plot, are folded away under this caption; they are
+  // drawn when a reader opens it.
+  void BeginFold(absl::string_view caption);
   void AddKeyValues(absl::string_view caption, const KeyValues& pairs);
   // Text in its own line breaks, folded away under its caption if it is long.
   void AddPreformatted(absl::string_view caption, absl::string_view text);
@@ -100,14 +118,19 @@ class Document {
   // The whole file. With an empty `plotly_js` the plots are left out, with a note.
   std::string Render(absl::string_view plotly_js) const;
 
+  // Of all plots, also of those left out, in order.
+  const std::vector<PlotNumbers>& plots() const { return numbers_; }
+
  private:
   struct Section {
     std::string title;
     std::string html;
+    int left_out = 0;  // Plots.
   };
 
   int ColorIndex(const std::string& series);
-  void AddPlot(absl::string_view title, absl::string_view json);
+  void AddPlot(const std::string& title, const std::string& json, bool wide, const Table& numbers);
+  void AddNumbers(const std::string& title, const Table& numbers);
   void Append(absl::string_view html);
   void CloseGrid();
 
@@ -115,8 +138,14 @@ class Document {
   std::string subtitle_;
   std::vector<Section> sections_;
   std::map<std::string, int> colors_;
+  std::vector<PlotNumbers> numbers_;
+  std::set<std::string> names_;
+  size_t plot_bytes_ = 0;
   int plots_ = 0;
+  int tables_ = 0;  // With a caption.
+  // What has to be closed before anything that is no plot.
   bool grid_open_ = false;
+  bool fold_open_ = false;
 };
 
 }  // namespace perennial::report

@@ -39,19 +39,30 @@ section {
 }
 .scroll { overflow-x: auto; margin: 0.6rem 0 1rem; }
 table { border-collapse: collapse; min-width: min(100%, 32rem); font-size: 0.93rem; }
-caption { caption-side: top; text-align: left; color: var(--soft); padding-bottom: 0.5rem;
-          font-size: 0.9rem; }
+.caption { color: var(--soft); margin: 0.6rem 0 0; font-size: 0.9rem; }
 th, td { padding: 0.42rem 0.8rem; border-bottom: 1px solid var(--line); text-align: left;
          white-space: nowrap; }
 thead th { font-weight: 600; background: var(--head); border-bottom: 1px solid var(--line); }
 tbody th { font-weight: 500; position: sticky; left: 0; background: var(--card); }
 tbody tr:last-child > * { border-bottom: none; }
+td:not(.number) { white-space: normal; overflow-wrap: anywhere; min-width: 10rem; }
+table:not(:has(.number)) tbody th { white-space: normal; overflow-wrap: anywhere; }
 .number { text-align: right; font-variant-numeric: tabular-nums; }
 .grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 27rem), 1fr));
         gap: 1rem 1.5rem; margin: 0.8rem 0; }
 figure { margin: 0; min-width: 0; break-inside: avoid; }
+.wide { grid-column: 1 / -1; }
+details.plots > .grid { margin-top: 0.8rem; }
 figcaption { font-weight: 600; font-size: 0.95rem; margin-bottom: 0.2rem; }
-.plot { min-height: 340px; }
+.plot { min-height: 250px; }
+.series { display: flex; flex-wrap: wrap; gap: 0.1rem 0.2rem; margin: 0.2rem 0 0 clamp(0rem, 8vw - 2rem, 2.6rem); }
+.series button { display: inline-flex; align-items: center; gap: 0.35rem; margin: 0; border: none;
+                 padding: 0.1rem 0.25rem; background: none; color: var(--ink); cursor: pointer;
+                 font: inherit; font-size: 0.8rem; overflow-wrap: anywhere; text-align: left;
+                 border-radius: 4px; }
+.series button:hover { background: var(--head); }
+.series button[aria-pressed="false"] { opacity: 0.4; text-decoration: line-through; }
+.series svg { flex: none; width: 26px; height: 12px; }
 dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr));
      gap: 0 2rem; margin: 0.4rem 0 1rem; }
 dl div { display: flex; gap: 0.8rem; padding: 0.32rem 0; border-bottom: 1px solid var(--line); }
@@ -66,7 +77,12 @@ pre { overflow-x: auto; margin: 0.5rem 0 0; padding: 0.8rem 1rem; background: va
           --head: #f2f2f2; }
   body { font-size: 11pt; }
   nav { display: none; }
-  section { border: none; padding: 0; }
+  header, main, section { border: none; padding: 0; }
+  h2, h2 + p, h3, .caption, figcaption { break-after: avoid; }
+  tr { break-inside: avoid; }
+  .grid { grid-template-columns: repeat(2, minmax(0, 1fr)); }
+  .plot { min-height: 0; }
+  details.plots:not([open]) { display: none; }
   .scroll { overflow: visible; }
   th, td { white-space: normal; }
   tbody th { position: static; }
@@ -83,8 +99,23 @@ inline constexpr char kReportScript[] = R"js(
     dark: ["#5aaef0", "#f58b4c", "#3fcfa4", "#e79cca", "#f0bb45", "#9ad7fa", "#c9ced6", "#cfae77"],
   };
   const DASHES = ["solid", "dash", "dot", "dashdot"];
-  const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "triangle-down", "x", "cross",
-                   "star"];
+  // Plotly's names, and how the legend draws them.
+  const MARKS = {
+    "circle": "M-3.5,0a3.5,3.5 0 1,0 7,0a3.5,3.5 0 1,0 -7,0z",
+    "square": "M-3,-3h6v6h-6z",
+    "diamond": "M0,-4L4,0L0,4L-4,0z",
+    "triangle-up": "M0,-3.5L3.5,3H-3.5z",
+    "triangle-down": "M0,3.5L3.5,-3H-3.5z",
+    "x": "M-3,-3L3,3M3,-3L-3,3",
+    "cross": "M-4,0H4M0,-4V4",
+    "star": "M0,-4.5L1.2,-1.4L4.3,-1.4L1.8,0.6L2.6,3.6L0,1.9L-2.6,3.6L-1.8,0.6L-4.3,-1.4L-1.2,-1.4z",
+  };
+  const SYMBOLS = Object.keys(MARKS);
+  const DASH_LENGTHS = { solid: "", dash: "6 3", dot: "2 2", dashdot: "6 2 2 2" };
+  // More series than these are drawn without bands; more bars than those as a list of points.
+  const MOST_BANDS = 8;
+  const MOST_BARS = 16;
+  const PAGE = 700;  // Width of a printed page; a little less than A4 and Letter have.
   const media = window.matchMedia("(prefers-color-scheme: dark)");
   let printing = false;
 
@@ -92,6 +123,7 @@ inline constexpr char kReportScript[] = R"js(
     const style = getComputedStyle(document.documentElement);
     const dark = media.matches && !printing;
     return {
+      dark: dark,
       palette: dark ? PALETTE.dark : PALETTE.light,
       ink: printing ? "#000" : style.getPropertyValue("--ink").trim(),
       soft: printing ? "#444" : style.getPropertyValue("--soft").trim(),
@@ -118,68 +150,149 @@ inline constexpr char kReportScript[] = R"js(
     };
   }
 
-  // A legend of several rows must not eat the plot.
-  function legendRows(plot, width) {
-    const series = plot.series || [];
-    if (series.length < 2) return 0;
-    const entry = 50 + 7 * Math.max(...series.map((one) => one.name.length));
-    return Math.ceil(series.length / Math.max(1, Math.floor((width - 60) / entry)));
-  }
-
-  function layout(t, plot, width) {
+  function layout(t, plot) {
     return {
-      height: 340 + 22 * Math.max(0, legendRows(plot, width) - 1), margin: { l: 52, r: 12, t: 12, b: 44 },
+      height: plot.x_label ? 310 : 290, margin: { l: 52, r: 12, t: 12, b: plot.x_label ? 44 : 24 },
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: "system-ui, sans-serif", size: 12, color: t.ink },
       hoverlabel: { bgcolor: t.card, bordercolor: t.grid, font: { color: t.ink } },
-      legend: { orientation: "h", x: 0, y: 0, xanchor: "left", yanchor: "bottom",
-                yref: "container", font: { color: t.ink } },
       xaxis: axis(t, plot.x_label || ""), yaxis: axis(t, plot.y_label || ""),
-      showlegend: (plot.series || []).length > 1,
+      showlegend: false, uirevision: "kept",
     };
   }
 
-  function line(t, plot, width) {
+  // A band as closed shapes, one for each stretch without a gap.
+  function band(series) {
+    const x = [];
+    const y = [];
+    for (let begin = 0; begin < series.x.length; ++begin) {
+      if (series.low[begin] === null) continue;
+      let end = begin;
+      while (end < series.x.length && series.low[end] !== null) ++end;
+      if (x.length > 0) {
+        x.push(null);
+        y.push(null);
+      }
+      x.push(...series.x.slice(begin, end), ...series.x.slice(begin, end).reverse());
+      y.push(...series.high.slice(begin, end), ...series.low.slice(begin, end).reverse());
+      begin = end;
+    }
+    return { x: x, y: y };
+  }
+
+  // A series' look, by its number: colours come again with another dash and another mark.
+  function look(t, index) {
+    const turn = Math.floor(index / t.palette.length);
+    return {
+      color: t.palette[index % t.palette.length],
+      dash: DASHES[turn % DASHES.length],
+      symbol: SYMBOLS[(index + turn) % SYMBOLS.length],
+      pattern: ["", "/", ".", "x"][turn % 4],
+    };
+  }
+
+  function line(t, plot) {
     const traces = [];
     plot.series.forEach((series) => {
-      const color = t.palette[series.color % t.palette.length];
-      if (series.low) {
-        const edge = { x: series.x, mode: "lines", line: { width: 0 }, hoverinfo: "skip",
-                       showlegend: false, legendgroup: series.name };
-        traces.push({ ...edge, y: series.low });
-        traces.push({ ...edge, y: series.high, fill: "tonexty", fillcolor: faded(color, 0.16) });
+      const its = look(t, series.color);
+      if (series.low && plot.series.length <= MOST_BANDS) {
+        traces.push({ ...band(series), mode: "lines", fill: "toself",
+                      line: { width: 0.7, color: faded(its.color, 0.45) },
+                      fillcolor: faded(its.color, Math.min(0.2, 0.25 / Math.sqrt(plot.series.length))),
+                      hoverinfo: "skip", showlegend: false,
+                      legendgroup: series.name });
       }
       traces.push({
         x: series.x, y: series.y, name: label(series.name), legendgroup: series.name,
-        mode: plot.markers ? "lines+markers" : "lines",
-        line: { color: color, width: 2,
-                dash: DASHES[Math.floor(series.color / t.palette.length) % DASHES.length] },
-        marker: { color: color, size: 6, symbol: SYMBOLS[series.color % SYMBOLS.length] },
+        mode: plot.markers || series.x.length === 1 ? "lines+markers" : "lines",
+        line: { color: its.color, width: plot.series.length > MOST_BANDS ? 1.5 : 2, dash: its.dash },
+        marker: { color: its.color, size: 6, symbol: its.symbol },
       });
     });
-    const result = layout(t, plot, width);
-    result.hovermode = plot.series.length > 8 ? "closest" : "x unified";
+    const result = layout(t, plot);
+    result.hovermode = plot.series.length > MOST_BANDS ? "closest" : "x unified";
+    const xs = plot.series.flatMap((series) => series.x);
+    if (xs.every(Number.isInteger) && Math.max(...xs) - Math.min(...xs) <= 10) result.xaxis.dtick = 1;
     if (plot.log_x) result.xaxis.type = "log";
     if (plot.log_y) result.yaxis.type = "log";
     return [traces, result];
   }
 
+  // Many bars: a list of points, one a row, in the order of the table.
+  function points(t, plot, width) {
+    const several = plot.groups.length > 1;
+    const rows = [];
+    plot.series.forEach((series) => series.x.forEach((group, i) => rows.push({
+      name: several ? `${series.name} (${group})` : series.name, color: look(t, series.color).color,
+      value: series.y[i], up: series.up[i], down: series.down[i],
+    })));
+    const most = Math.max(10, Math.floor(width / 16));
+    const short = (name) => name.length > most ? name.slice(0, most - 1) + "\u2026" : name;
+    const trace = {
+      type: "scatter", mode: "markers", x: rows.map((row) => row.value), y: rows.map((_, i) => i),
+      text: rows.map((row) => label(row.name)), hovertemplate: "%{text}: %{x:.4g}<extra></extra>",
+      marker: { color: rows.map((row) => row.color), size: 7 },
+      error_x: { type: "data", symmetric: false, array: rows.map((row) => row.up),
+                 arrayminus: rows.map((row) => row.down), color: t.soft, thickness: 1.2, width: 3 },
+    };
+    const result = layout(t, { ...plot, series: [] });
+    result.height = 80 + (rows.length > 80 ? 13 : 17) * rows.length;
+    result.xaxis = axis(t, plot.y_label);
+    result.yaxis = {
+      ...axis(t, ""), autorange: false, range: [rows.length - 0.5, -0.5], showgrid: rows.length <= 80,
+      tickmode: "array", tickvals: rows.map((_, i) => i),
+      ticktext: rows.map((row) => label(short(row.name))),
+      tickfont: { color: t.soft, size: rows.length > 80 ? 10 : 11 },
+    };
+    return [[trace], result];
+  }
+
+  // On a dark page intervals are light, and would not stand out from light bars.
+  function barFill(t, color) {
+    return t.dark ? faded(color, 0.55) : color;
+  }
+
+  function isList(plot) {
+    return plot.kind === "bar" &&
+        plot.series.reduce((sum, series) => sum + series.x.length, 0) > MOST_BARS;
+  }
+
   function bar(t, plot, width) {
+    if (isList(plot)) return points(t, plot, width);
     const traces = plot.series.map((series) => ({
-      type: "bar", x: series.x, y: series.y, name: label(series.name),
-      marker: { color: t.palette[series.color % t.palette.length],
-                pattern: { shape: ["", "/", ".", "x"][
-                  Math.floor(series.color / t.palette.length) % 4] } },
+      type: "bar", x: series.x, y: series.y, name: label(series.name), legendgroup: series.name,
+      marker: { color: barFill(t, look(t, series.color).color),
+                line: { color: look(t, series.color).color, width: 1 },
+                pattern: { shape: look(t, series.color).pattern } },
       error_y: { type: "data", symmetric: false, array: series.up, arrayminus: series.down,
                  color: t.ink, thickness: 1.2, width: 4 },
     }));
-    const result = layout(t, plot, width);
+    const result = layout(t, plot);
     result.barmode = "group";
+    result.yaxis.zerolinecolor = t.soft;
     result.bargap = 0.3;
     result.xaxis.type = "category";
     result.xaxis.categoryorder = "array";
     result.xaxis.categoryarray = plot.groups;
     return [traces, result];
+  }
+
+  // The numbers of a matrix, light on the dark half of the scale.
+  function cellTexts(plot) {
+    const values = plot.values.flat().filter((value) => value !== null);
+    const low = plot.min !== null ? plot.min : Math.min(...values);
+    const high = plot.max !== null ? plot.max : Math.max(...values);
+    const cells = plot.values.flatMap((row, r) => row.map(
+        (value, c) => ({ row: plot.rows[r], column: plot.columns[c], value: value })))
+      .filter((one) => one.value !== null);
+    return {
+      type: "scatter", mode: "text", x: cells.map((one) => one.column),
+      y: cells.map((one) => one.row), hoverinfo: "skip",
+      text: cells.map((one) => Math.abs(one.value) < 100 ? one.value.toFixed(2)
+                                                         : one.value.toPrecision(3)),
+      textfont: { size: 11, color: cells.map(
+        (one) => (one.value - low) / (high - low) < 0.47 ? "#fff" : "#000") },
+    };
   }
 
   function heatmap(t, plot, width) {
@@ -195,17 +308,80 @@ inline constexpr char kReportScript[] = R"js(
     if (plot.min !== null) trace.zmin = plot.min;
     if (plot.max !== null) trace.zmax = plot.max;
     if (plot.min !== null || plot.max !== null) trace.zauto = false;
-    if (cell > 44) {
-      trace.texttemplate = "%{z:.2f}";
-      trace.textfont = { size: 11 };
-    }
-    const result = layout(t, plot, width);
-    result.height = Math.min(460, Math.max(340, 110 + 22 * plot.rows.length));
+    const traces = [trace];
+    if (cell > 44) traces.push(cellTexts(plot));
+    const result = layout(t, plot);
+    // Cells that are nearly squares, within bounds.
+    result.height = Math.min(480, Math.max(250, Math.min(110 + 22 * plot.rows.length, 1.05 * width)));
     result.xaxis.type = "category";
     result.yaxis.type = "category";
     result.xaxis.showgrid = result.yaxis.showgrid = false;
     result.yaxis.autorange = "reversed";
-    return [[trace], result];
+    return [traces, result];
+  }
+
+  // Series that a reader hid, by plot.
+  const hidden = new Map();
+  function hiddenIn(element) {
+    if (!hidden.has(element)) hidden.set(element, new Set());
+    return hidden.get(element);
+  }
+
+  function swatch(t, plot, series) {
+    const its = look(t, series.color);
+    const drawing = new DOMParser().parseFromString("<svg></svg>", "text/html").body.firstChild;
+    const add = (path, attributes) => {
+      const shape = document.createElementNS(drawing.namespaceURI, "path");
+      shape.setAttribute("d", path);
+      Object.entries(attributes).forEach(([name, value]) => shape.setAttribute(name, value));
+      drawing.append(shape);
+    };
+    drawing.setAttribute("viewBox", "-13 -6 26 12");
+    if (plot.kind === "bar") {
+      add("M-5,-5h10v10h-10z", { fill: barFill(t, its.color), stroke: its.color });
+      if (its.pattern) add("M-5,3L3,-5M-3,5L5,-3", { stroke: t.card, "stroke-width": 1.5 });
+      return drawing;
+    }
+    add("M-13,0H13", { stroke: its.color, "stroke-width": 2,
+                       "stroke-dasharray": DASH_LENGTHS[its.dash] });
+    if (plot.markers) {
+      add(MARKS[its.symbol], { fill: its.color, stroke: its.color, "stroke-width": 1.5 });
+    }
+    return drawing;
+  }
+
+  // Below the plot, in the page's own flow: it wraps, prints, and cannot be cut. A click hides or
+  // shows a series; with Shift it stays alone; a click on the last one shows all again.
+  function addLegend(t, plot, element) {
+    const isLegend = element.nextElementSibling.className === "series";
+    if (isLegend) element.nextElementSibling.remove();
+    if (!plot.series || plot.series.length < 2 || isList(plot)) return;
+    const legend = document.createElement("div");
+    legend.className = "series";
+    const off = hiddenIn(element);
+    const change = (action) => {
+      action();
+      draw(element);
+    };
+    plot.series.forEach((series) => {
+      const button = document.createElement("button");
+      const name = document.createElement("span");
+      name.textContent = series.name;
+      button.append(swatch(t, plot, series), name);
+      button.setAttribute("aria-pressed", String(!off.has(series.name)));
+      button.addEventListener("click", (event) => change(() => {
+        const alone = plot.series.length - off.size === 1 && !off.has(series.name);
+        if (event.shiftKey || alone) {
+          off.clear();
+          if (!alone) plot.series.forEach((one) => off.add(one.name));
+          off.delete(series.name);
+        } else if (!off.delete(series.name)) {
+          off.add(series.name);
+        }
+      }));
+      legend.append(button);
+    });
+    element.after(legend);
   }
 
   const KINDS = { line: line, bar: bar, heatmap: heatmap };
@@ -213,12 +389,16 @@ inline constexpr char kReportScript[] = R"js(
 
   function draw(element) {
     const plot = JSON.parse(document.getElementById(element.id + "-data").textContent);
-    const [traces, result] = KINDS[plot.kind](theme(), plot, element.clientWidth);
+    const width = !printing ? element.clientWidth : element.closest(".wide") ? PAGE : PAGE / 2 - 14;
+    const [traces, result] = KINDS[plot.kind](theme(), plot, width);
+    if (printing) result.width = width;
+    traces.forEach((trace) => { trace.visible = !hiddenIn(element).has(trace.legendgroup); });
     Plotly.react(element, traces, result, {
       responsive: true, displaylogo: false,
       displayModeBar: window.matchMedia("(hover: hover)").matches ? "hover" : false,
       modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
     });
+    addLegend(theme(), plot, element);
     drawn.add(element);
   }
 
@@ -237,11 +417,11 @@ inline constexpr char kReportScript[] = R"js(
   const folded = [];
   window.addEventListener("beforeprint", () => {
     printing = true;
-    document.querySelectorAll("details:not([open])").forEach((details) => {
+    document.querySelectorAll("details:not([open]):not(.plots)").forEach((details) => {
       folded.push(details);
       details.open = true;
     });
-    plots.forEach(draw);
+    plots.filter((element) => !element.closest("details.plots:not([open])")).forEach(draw);
   });
   window.addEventListener("afterprint", () => {
     printing = false;

@@ -53,6 +53,7 @@ Document Everything(const std::string& text) {
                        .min = 0,
                        .max = {}});
   document.AddBarPlot({.title = text, .y_label = text, .bars = {{text, text, 2, 1, 4}}});
+  document.BeginFold(text);
   document.AddKeyValues(text, {{text, text}});
   document.AddPreformatted(text, text);
   return document;
@@ -98,6 +99,81 @@ TEST(Document, PlotsCarryTheirNumbersAndGaps) {
   EXPECT_EQ(plots[1]["max"], nullptr);
   EXPECT_EQ(plots[2]["series"][0]["up"], nlohmann::json::parse("[2]"));
   EXPECT_EQ(plots[2]["series"][0]["down"], nlohmann::json::parse("[1]"));
+}
+
+TEST(Document, NumbersOfPlotsAreKeptInFullUnderTheirTitles) {
+  Document document("t");
+  const LinePlot line{
+      .title = "Accuracy (rotated), 95 %",
+      .series = {{"a, b", {1, 2}, {1.0 / 3, std::nan("")}, {0.25, 0.5}, {1, 2}, {7, 0}}}};
+  document.AddLinePlot(line);
+  document.AddLinePlot(line);
+  document.AddHeatmap({.title = "accuracy rotated 95 2",
+                       .columns = {"c"},
+                       .rows = {"r", "s"},
+                       .values = {{1e-17}, {std::nullopt}}});
+  document.AddBarPlot({.title = "–", .bars = {{"a", "g", 2, 1, 4}, {"b", "g", 3}}});
+  document.AddLinePlot({.title = std::string(300, 'x'), .series = {}});
+  const std::vector<PlotNumbers>& plots = document.plots();
+  ASSERT_EQ(plots.size(), 5u);
+  EXPECT_EQ(plots[0].name, "accuracy_rotated_95");
+  EXPECT_EQ(plots[0].csv,
+            "series,x,y,low,high,n\r\n\"a, b\",1,0.3333333333333333,0.25,1,7\r\n"
+            "\"a, b\",2,,0.5,2,0\r\n");
+  EXPECT_EQ(plots[1].name, "accuracy_rotated_95_2");
+  EXPECT_EQ(plots[2].name, "accuracy_rotated_95_2_2");
+  EXPECT_EQ(plots[2].csv, "row,column,value\r\nr,c,1e-17\r\ns,c,\r\n");
+  EXPECT_EQ(plots[3].name, "plot");
+  EXPECT_EQ(plots[3].csv, "series,group,value,low,high\r\na,g,2,1,4\r\nb,g,3,,\r\n");
+  EXPECT_LT(plots[4].name.size(), 128u);
+}
+
+TEST(Document, FoldedPlotsStandInAFoldUntilSomethingElseFollows) {
+  Document document("t");
+  document.AddLinePlot({.title = "first", .series = {{"a", {0}, {1}}}});
+  document.BeginFold("2 more");
+  document.AddLinePlot({.title = "second", .series = {{"a", {0}, {1}}}});
+  document.AddLinePlot({.title = "third", .series = {{"a", {0}, {1}}}});
+  document.AddParagraph("after");
+  const std::string html = document.Render("");
+  const size_t open = html.find("<details class=\"plots\"><summary>2 more</summary>");
+  const size_t close = html.find("</details>");
+  ASSERT_NE(open, std::string::npos);
+  EXPECT_LT(html.find("<figcaption>first"), open);
+  EXPECT_LT(open, html.find("<figcaption>second"));
+  EXPECT_LT(html.find("<figcaption>third"), close);
+  EXPECT_LT(close, html.find("<p>after"));
+}
+
+TEST(Document, PlotsBeyondMeasureAreLeftOutWithANoteButNotTheirNumbers) {
+  Document document("t");
+  document.AddSection("s");
+  for (int i = 0; i < 3; ++i) {
+    LineSeries series{.name = "a"};
+    for (int x = 0; x < 30000; ++x) {
+      series.x.push_back(x);
+      series.y.push_back(std::sin(x));
+    }
+    document.AddLinePlot({.title = absl::StrCat("plot ", i), .series = {series}});
+  }
+  const std::string html = document.Render("");
+  EXPECT_LT(html.size(), size_t{1000000});
+  EXPECT_EQ(PlotsOf(html).size(), 1u);
+  EXPECT_THAT(html, HasSubstr("2 plots are left out here"));
+  ASSERT_EQ(document.plots().size(), 3u);
+  EXPECT_GT(document.plots()[2].csv.size(), size_t{500000});
+}
+
+TEST(Document, ManySeriesTakeTheWholeWidth) {
+  LinePlot plot{.title = "p"};
+  for (int s = 0; s < 12; ++s) plot.series.push_back({absl::StrCat("s", s), {0}, {1}});
+  Document few("t");
+  few.AddLinePlot(plot);
+  plot.series.push_back({"one more", {0}, {1}});
+  Document many("t");
+  many.AddLinePlot(plot);
+  EXPECT_THAT(few.Render(""), HasSubstr("<figure><figcaption>p"));
+  EXPECT_THAT(many.Render(""), HasSubstr("<figure class=\"wide\"><figcaption>p"));
 }
 
 TEST(Document, SeriesKeepsItsColorInAllPlots) {

@@ -1,5 +1,7 @@
-// Writes a report with every kind of content, to look at: sample_report FILE.
+// Writes reports to look at: sample_report FILE has every kind of content, sample_report FILE 50 a
+// sweep of fifty methods.
 #include <cmath>
+#include <cstdlib>
 #include <iostream>
 #include <optional>
 #include <string>
@@ -47,7 +49,42 @@ Heatmap Matrix(const std::string& title, int tasks) {
   return heatmap;
 }
 
-int Main(const std::string& path) {
+std::string MethodName(int index) {
+  return "width_" + std::to_string(1 << (3 + index % 7)) + "_rate_" + std::to_string(index / 7);
+}
+
+Document Sweep(int methods) {
+  Document document("A sweep", std::to_string(methods) + " methods");
+  document.AddSection("Failed units", "These units ended with an error.");
+  document.AddTable({.caption = "2 units",
+                     .columns = {{"unit"}, {"error"}},
+                     .rows = {{"width_8_rate_0.rotated.seed.3",
+                               "step 120: the loss is nan; a smaller learning_rate may help"},
+                              {"width_8_rate_0.rotated.seed.4", "step 131: the loss is nan"}}});
+  document.AddSection("Results");
+  Table table{.caption = "Mean and 95 % interval",
+              .columns = {{"method"}, {"accuracy", Align::kRight}, {"forgetting", Align::kRight}}};
+  BarPlot bars{.title = "average accuracy", .y_label = "average accuracy"};
+  LinePlot curves = Curves("Average accuracy (rotated)", methods, true);
+  for (int m = 0; m < methods; ++m) {
+    curves.series[m].name = MethodName(m);
+    const double value = curves.series[m].y.back();
+    table.rows.push_back({MethodName(m), std::to_string(value), std::to_string(1 - value)});
+    bars.bars.push_back({MethodName(m), "rotated", value, value - 0.01, value + 0.02});
+  }
+  document.AddTable(table);
+  document.AddBarPlot(bars);
+  document.AddSection("Learning curves");
+  document.AddLinePlot(curves);
+  document.AddSection("Matrices");
+  for (int m = 0; m < methods; ++m) {
+    if (m == 12) document.BeginFold(std::to_string(methods - m) + " more");
+    document.AddHeatmap(Matrix(MethodName(m) + ": accuracy matrix (rotated)", 20));
+  }
+  return document;
+}
+
+Document Everything() {
   Document document("MC-SGD and its baselines on rotated Fashion-MNIST",
                     "continual · smoke · 3f2a90c1b7de");
   document.AddSection(
@@ -86,6 +123,11 @@ int Main(const std::string& path) {
   for (int i = 0; i < 30; ++i) config += "field_" + std::to_string(i) + ": <&\"value\">\n";
   document.AddPreformatted("config.textproto", config);
   document.AddPreformatted("overrides", "tasks=20\nseeds=0..2\n");
+  return document;
+}
+
+int Main(const std::string& path, int methods) {
+  const Document document = methods > 0 ? Sweep(methods) : Everything();
   const absl::StatusOr<std::string> plotly = LoadPlotly();
   const absl::Status status =
       plotly.ok() ? base::WriteFileAtomically(path, document.Render(*plotly)) : plotly.status();
@@ -97,9 +139,9 @@ int Main(const std::string& path) {
 }  // namespace perennial::report
 
 int main(int argc, char** argv) {
-  if (argc != 2) {
-    std::cerr << "usage: sample_report FILE\n";
+  if (argc != 2 && argc != 3) {
+    std::cerr << "usage: sample_report FILE [METHODS]\n";
     return 1;
   }
-  return perennial::report::Main(argv[1]);
+  return perennial::report::Main(argv[1], argc == 3 ? std::atoi(argv[2]) : 0);
 }

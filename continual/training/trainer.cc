@@ -434,6 +434,8 @@ std::vector<population::Event> TaskUnit::TakeEvents() { return std::exchange(eve
 void TaskUnit::Release() {
   rows_.reset();
   trainer_.reset();
+  test_workspace_.reset();  // Gone already, unless the unit failed.
+  tests_.clear();
 }
 
 absl::StatusOr<std::string> TaskUnit::Save() const {

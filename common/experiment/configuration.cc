@@ -1,0 +1,111 @@
+#include "common/experiment/configuration.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <iostream>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "common/base/file_io.h"
+#include "common/base/nearest_name.h"
+#include "common/base/runfiles.h"
+#include "common/base/status_macros.h"
+#include "common/config/override.h"
+#include "common/config/resolve.h"
+#include "common/config/textproto.h"
+#include "common/config/validate.h"
+
+namespace perennial::experiment {
+namespace {
+
+constexpr char kSuffix[] = ".textproto";
+
+struct ReadyConfig {
+  std::string name;
+  std::string path;
+};
+
+absl::StatusOr<std::vector<ReadyConfig>> ReadyConfigs(const Line& line) {
+  PERENNIAL_ASSIGN_OR_RETURN(const std::vector<std::string> files,
+                             base::ListRunfiles(line.config_folder()));
+  std::vector<ReadyConfig> configs;
+  for (const std::string& file : files) {
+    if (!absl::EndsWith(file, kSuffix)) continue;
+    ReadyConfig config = {.name = std::string(absl::StripSuffix(file, kSuffix))};
+    PERENNIAL_ASSIGN_OR_RETURN(config.path,
+                               base::FindRunfile(absl::StrCat(line.config_folder(), "/", file)));
+    configs.push_back(std::move(config));
+  }
+  return configs;
+}
+
+}  // namespace
+
+absl::StatusOr<Configuration> LoadConfiguration(const Line& line, const CommandLine& command,
+                                                const Surroundings& surroundings) {
+  const std::string wanted = command.config.empty() ? line.default_config() : command.config;
+  Configuration config;
+  config.message = line.NewConfig();
+  std::string path = surroundings.Resolve(wanted);
+  if (!base::FileExists(path)) {
+    // Not a file: the name of a ready one?
+    PERENNIAL_ASSIGN_OR_RETURN(const std::vector<ReadyConfig> ready, ReadyConfigs(line));
+    const auto found = std::ranges::find(ready, wanted, &ReadyConfig::name);
+    if (found == ready.end()) {
+      std::vector<std::string> names;
+      for (const ReadyConfig& candidate : ready) names.push_back(candidate.name);
+      return absl::NotFoundError(
+          absl::StrCat("--config ", wanted, ": no such file, and ",
+                       base::UnknownNameMessage("ready configuration", wanted, names)));
+    }
+    path = found->path;
+  }
+  config.name = std::filesystem::path(path).stem().string();
+  // Messages show the path as the user gave it.
+  PERENNIAL_ASSIGN_OR_RETURN(const std::string text, base::ReadFile(path));
+  PERENNIAL_RETURN_IF_ERROR(
+      config::ParseTextproto(text, surroundings.Shown(path), config.message.get()));
+  for (const std::string& override_text : command.overrides) {
+    PERENNIAL_RETURN_IF_ERROR(config::ApplyOverride(override_text, config.message.get()));
+  }
+  config::FillDefaults(config.message.get());
+  PERENNIAL_RETURN_IF_ERROR(config::Validate(*config.message));
+  PERENNIAL_RETURN_IF_ERROR(line.FinishConfig(*config.message));
+  return config;
+}
+
+absl::StatusOr<std::string> ListingText(const Line& line) {
+  PERENNIAL_ASSIGN_OR_RETURN(const std::vector<ReadyConfig> configs, ReadyConfigs(line));
+  std::string text;
+  for (const ReadyConfig& config : configs) {
+    PERENNIAL_ASSIGN_OR_RETURN(const std::string contents, base::ReadFile(config.path));
+    const absl::string_view first = *absl::StrSplit(contents, '\n').begin();
+    absl::StrAppendFormat(&text, "  %-15s %s%s\n", config.name,
+                          absl::StripPrefix(absl::StripPrefix(first, "#"), " "),
+                          config.name == line.default_config() ? " (default)" : "");
+  }
+  return text;
+}
+
+absl::Status CheckReadyConfigs(const Line& line) {
+  PERENNIAL_ASSIGN_OR_RETURN(const std::vector<ReadyConfig> configs, ReadyConfigs(line));
+  const Surroundings nowhere = {.out = std::cout, .log = std::cerr};
+  std::vector<std::string> errors;
+  for (const ReadyConfig& config : configs) {
+    const auto loaded = LoadConfiguration(line, {.config = config.path}, nowhere);
+    if (!loaded.ok()) errors.push_back(std::string(loaded.status().message()));
+  }
+  if (std::ranges::find(configs, line.default_config(), &ReadyConfig::name) == configs.end()) {
+    errors.push_back(absl::StrCat("the default configuration ", line.default_config(),
+                                  " is not in ", line.config_folder()));
+  }
+  if (errors.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrJoin(errors, "\n"));
+}
+
+}  // namespace perennial::experiment

@@ -1,0 +1,567 @@
+#include "common/experiment/run.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <ostream>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "common/base/available_memory.h"
+#include "common/base/file_io.h"
+#include "common/base/json_text.h"
+#include "common/base/status_macros.h"
+#include "common/config/resolve.h"
+#include "common/experiment/progress.h"
+#include "common/experiment/results.h"
+#include "common/kernels/peak.h"
+#include "common/population/scheduler.h"
+#include "common/record/checkpoint.h"
+#include "common/record/environment.h"
+#include "common/record/event_file.h"
+#include "common/record/run_folder.h"
+#include "common/record/run_info.h"
+#include "common/record/summary.h"
+#include "common/report/csv.h"
+#include "common/report/terminal_table.h"
+#include "nlohmann/json.hpp"
+
+namespace perennial::experiment {
+namespace {
+
+using population::Unit;
+
+// The seeds that a summary has values of.
+std::vector<uint64_t> SeedsOf(const record::RunSummary& summary) {
+  std::vector<uint64_t> seeds;
+  for (const record::SummaryResult& result : summary.results) {
+    for (const auto& [replicate, value] : result.values) {
+      uint64_t seed;
+      if (result.over == "seed" && absl::SimpleAtoi(replicate, &seed)) seeds.push_back(seed);
+    }
+  }
+  return seeds;
+}
+
+void SortOnce(std::vector<uint64_t>& seeds) {
+  std::ranges::sort(seeds);
+  seeds.erase(std::unique(seeds.begin(), seeds.end()), seeds.end());
+}
+
+// The step of a line of metrics.jsonl and its unit; nothing if it is not such a line.
+std::optional<std::pair<std::string, int64_t>> UnitAndStep(absl::string_view line) {
+  const auto json = nlohmann::json::parse(line.begin(), line.end(), nullptr, false);
+  if (!json.is_object() || !json.contains("unit") || !json["unit"].is_string() ||
+      !json.contains("step") || !json["step"].is_number_integer()) {
+    return std::nullopt;
+  }
+  return std::pair(json["unit"].get<std::string>(), json["step"].get<int64_t>());
+}
+
+class ExperimentRun {
+ public:
+  ExperimentRun(const Line& line, const Surroundings& surroundings, const Configuration& config,
+                std::string fingerprint)
+      : line_(line),
+        surroundings_(surroundings),
+        config_(config),
+        fingerprint_(std::move(fingerprint)) {}
+
+  absl::Status Execute(const CommandLine& command, Experiment& experiment,
+                       const std::string& folder, int threads);
+
+ private:
+  struct Live {
+    std::unique_ptr<Unit> unit;
+    record::EventFile events;
+    double cpu_seconds = 0;  // Guarded by mutex_, like progress and failure.
+    double progress = 0;
+    std::optional<std::string> failure;
+    double since_checkpoint =
+        0;  // CPU seconds; used by the unit's thread alone, like what follows.
+    int64_t saved_steps = -1;
+    bool events_lost = false;  // Some could not be written: a state after them must not be kept.
+  };
+
+  // Over all units.
+  struct Totals {
+    double flops = 0;
+    double flops_done = 0;
+    double units_done = 0;
+    double fraction() const { return flops > 0 ? flops_done / flops : 1; }
+  };
+
+  // What a folder tells of the run that stands there.
+  struct Earlier {
+    record::RunState state = record::RunState::kNew;
+    record::StoredRunInfo info;
+    std::optional<record::RunSummary> summary;
+    std::vector<uint64_t> seeds;
+  };
+
+  std::string ConfigText() const {
+    return absl::StrCat("# line: ", line_.name(), ", configuration: ", config_.name,
+                        ", fingerprint: ", fingerprint_, "\n",
+                        config::CanonicalText(*config_.message));
+  }
+  absl::Status CheckSameConfig(const std::string& path) const;
+  absl::StatusOr<Earlier> ReadEarlier(const std::string& path, const CommandLine& command) const;
+  absl::Status ShowAgain(const std::string& path, const record::RunSummary& summary) const;
+  absl::Status MakeUnits(Experiment& experiment, const std::string& path);
+  // Bits are promised for one CPU type and build: says so if a run goes on with another. Refuses
+  // another device.
+  absl::Status CheckMachine(const record::StoredRunInfo& earlier) const;
+  absl::Status LoadCheckpoints();
+  absl::Status RunUnits(int threads, int64_t memory_bytes);
+  absl::Status AfterChunk(Live& live, double cpu_seconds);
+  absl::Status AfterFailure(Live& live, const absl::Status& error);
+  absl::Status WriteEvents(Live& live);
+  absl::Status SaveUnit(Live& live);
+  absl::Status WriteRunInfo(absl::string_view state);
+  absl::Status Finish(const std::vector<record::FailedUnit>& failed);
+  Totals Sum();
+  std::vector<Unit*> Units() const;
+  std::vector<record::FailedUnit> Failures() const;
+  // Of a run that has ended, with the failures of its units.
+  absl::Status FailureOf(const std::vector<record::FailedUnit>& failed,
+                         const std::string& path) const;
+  void ShowPaths(const std::string& path) const;
+
+  const Line& line_;
+  const Surroundings& surroundings_;
+  const Configuration& config_;
+  const std::string fingerprint_;
+  record::Environment environment_;
+  record::EarlierSittings sittings_;
+  double gemm_peak_ = 0;
+  std::vector<uint64_t> seeds_;
+  std::unique_ptr<record::RunFolder> folder_;
+  std::vector<Live> units_;
+  std::optional<Progress> progress_;
+  std::mutex mutex_;
+};
+
+absl::Status ExperimentRun::CheckSameConfig(const std::string& path) const {
+  PERENNIAL_ASSIGN_OR_RETURN(const std::string theirs,
+                             base::ReadFile(base::JoinPath(path, record::kConfigFile)));
+  if (theirs == ConfigText()) return absl::OkStatus();
+  const std::vector<std::string> old_lines = absl::StrSplit(theirs, '\n');
+  const std::vector<std::string> new_lines = absl::StrSplit(ConfigText(), '\n');
+  std::string why;
+  // The first line holds names and fingerprint; another one says more.
+  for (size_t i = 1; i < std::max(old_lines.size(), new_lines.size()) && why.empty(); ++i) {
+    const std::string before = i < old_lines.size() ? old_lines[i] : "";
+    const std::string now = i < new_lines.size() ? new_lines[i] : "";
+    if (before == now) continue;
+    why = absl::StrCat("line ", i + 1, " of its config.textproto is \"",
+                       absl::StripAsciiWhitespace(before), "\", now it would be \"",
+                       absl::StripAsciiWhitespace(now), "\"");
+  }
+  if (why.empty()) {
+    why = absl::StrContains(old_lines[0], absl::StrCat("fingerprint: ", fingerprint_))
+              ? absl::StrCat("the same under another name (\"",
+                             absl::StripPrefix(old_lines[0], "# "), "\")")
+              : "the data differs";
+  }
+  return absl::FailedPreconditionError(absl::StrCat("--out ", surroundings_.Shown(path),
+                                                    " holds a run of another configuration: ", why,
+                                                    "; choose another --out, or leave it out"));
+}
+
+absl::StatusOr<ExperimentRun::Earlier> ExperimentRun::ReadEarlier(
+    const std::string& path, const CommandLine& command) const {
+  Earlier earlier;
+  PERENNIAL_ASSIGN_OR_RETURN(earlier.state, record::InspectRunFolder(path));
+  if (earlier.state == record::RunState::kNew) return earlier;
+  PERENNIAL_RETURN_IF_ERROR(CheckSameConfig(path));
+  const auto run_json = base::ReadFile(base::JoinPath(path, record::kRunInfoFile));
+  if (run_json.ok()) {
+    earlier.info = record::ParseRunInfo(*run_json);
+    const auto seeds = ParseSeeds(earlier.info.info.seeds);
+    if (seeds.ok()) earlier.seeds = *seeds;
+  }
+  if (earlier.state == record::RunState::kFinished) {
+    PERENNIAL_ASSIGN_OR_RETURN(const std::string text,
+                               base::ReadFile(base::JoinPath(path, record::kSummaryFile)));
+    auto summary = record::ParseSummary(text);
+    if (!summary.ok()) return base::WithContext(summary.status(), surroundings_.Shown(path));
+    earlier.summary = *std::move(summary);
+    if (earlier.seeds.empty()) earlier.seeds = SeedsOf(*earlier.summary);
+    SortOnce(earlier.seeds);
+  } else if (earlier.seeds.empty() && command.seeds.empty()) {
+    return absl::DataLossError(absl::StrCat(
+        "the run.json of ", surroundings_.Shown(path),
+        " is missing or damaged, so that its seeds are not known; name them with --seeds"));
+  }
+  return earlier;
+}
+
+absl::Status ExperimentRun::FailureOf(const std::vector<record::FailedUnit>& failed,
+                                      const std::string& path) const {
+  if (failed.empty()) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      failed.size(), failed.size() == 1 ? " unit" : " units", " failed: ", failed[0].unit, ": ",
+      failed[0].message,
+      failed.size() > 1 ? absl::StrCat(" (the others stand in ",
+                                       surroundings_.Shown(base::JoinPath(path, "run.json")), ")")
+                        : ""));
+}
+
+absl::Status ExperimentRun::ShowAgain(const std::string& path,
+                                      const record::RunSummary& summary) const {
+  PERENNIAL_ASSIGN_OR_RETURN(const report::Table table,
+                             HeadlineTable(summary.results, line_.headlines(), summary.failed));
+  surroundings_.out << "This run is finished; these are its results.\n\n"
+                    << report::TerminalTable(table);
+  ShowPaths(path);
+  return FailureOf(summary.failed, path);
+}
+
+absl::Status ExperimentRun::Execute(const CommandLine& command, Experiment& experiment,
+                                    const std::string& path, int threads) {
+  const std::string shown = surroundings_.Shown(path);
+  PERENNIAL_ASSIGN_OR_RETURN(const Earlier earlier, ReadEarlier(path, command));
+  seeds_ = earlier.seeds;
+  if (!command.seeds.empty() || seeds_.empty()) {
+    const std::vector<uint64_t> more =
+        command.seeds.empty() ? line_.default_seeds() : command.seeds;
+    seeds_.insert(seeds_.end(), more.begin(), more.end());
+    SortOnce(seeds_);
+  }
+
+  if (earlier.state == record::RunState::kUnfinished && !command.resume) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(shown,
+                     " holds an unfinished run; add --resume to go on with it, or choose "
+                     "another --out"));
+  }
+  if (earlier.state == record::RunState::kFinished && seeds_ == earlier.seeds) {
+    // --resume tries again what has failed.
+    const bool again = command.resume && !earlier.summary->failed.empty();
+    if (!again) return ShowAgain(path, *earlier.summary);
+  }
+
+  environment_ = record::CollectEnvironment(
+      {.blas = kernels::BlasVersion(), .threads = threads, .device = command.device});
+  PERENNIAL_RETURN_IF_ERROR(CheckMachine(earlier.info));
+  gemm_peak_ = kernels::MeasureGemmPeak();
+  PERENNIAL_RETURN_IF_ERROR(MakeUnits(experiment, path));
+  // Before units are loaded, which the plan counts too.
+  const int64_t memory_bytes = base::AvailableMemoryBytes();
+  if (earlier.state == record::RunState::kNew) {
+    // What does not fit leaves no folder behind.
+    PERENNIAL_RETURN_IF_ERROR(population::CheckMemory(Units(), threads, memory_bytes));
+    PERENNIAL_ASSIGN_OR_RETURN(folder_, record::RunFolder::Create(path));
+    // The seeds stand in run.json, so that it comes before what makes the folder a run.
+    PERENNIAL_RETURN_IF_ERROR(WriteRunInfo("running"));
+    PERENNIAL_RETURN_IF_ERROR(folder_->WriteConfig(ConfigText()));
+  } else {
+    PERENNIAL_ASSIGN_OR_RETURN(folder_, record::RunFolder::Open(path));
+    PERENNIAL_ASSIGN_OR_RETURN(const record::RunState locked, folder_->State());
+    if (locked != earlier.state) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("another process changed ", shown, " just now; start again"));
+    }
+    sittings_ = earlier.info.sittings;
+    for (Live& live : units_) {
+      const auto cost = earlier.info.info.cpu_seconds.find(live.unit->key().Id());
+      if (cost != earlier.info.info.cpu_seconds.end()) live.cpu_seconds = cost->second;
+    }
+    if (earlier.state == record::RunState::kFinished) PERENNIAL_RETURN_IF_ERROR(folder_->Reopen());
+    PERENNIAL_RETURN_IF_ERROR(LoadCheckpoints());
+    PERENNIAL_RETURN_IF_ERROR(WriteRunInfo("running"));
+  }
+
+  surroundings_.out << line_.name() << ", " << config_.name << ", seeds " << SeedsText(seeds_)
+                    << ", " << units_.size() << " units on " << threads
+                    << (threads == 1 ? " thread" : " threads") << " -> " << shown << std::endl;
+  absl::Status status = RunUnits(threads, memory_bytes);
+  if (status.ok()) {
+    // Where no unit has results the run stays unfinished.
+    const std::vector<record::FailedUnit> failed = Failures();
+    status = failed.size() == units_.size() ? WriteRunInfo("failed") : Finish(failed);
+    if (status.ok()) return FailureOf(failed, path);
+  }
+  absl::Status kept;
+  for (Live& live : units_) kept.Update(SaveUnit(live));
+  kept.Update(WriteRunInfo(absl::IsCancelled(status) ? "interrupted" : "failed"));
+  // What ended the run is what to tell first.
+  if (!absl::IsCancelled(status)) {
+    return absl::Status(
+        status.code(),
+        absl::StrCat(status.message(), kept.ok() ? "; what was done is kept in " : "; see ", shown,
+                     kept.ok() ? ", add --resume to go on" : ""));
+  }
+  PERENNIAL_RETURN_IF_ERROR(kept);
+  return absl::CancelledError(
+      absl::StrCat("interrupted; everything is kept in ", shown, ", add --resume to go on"));
+}
+
+absl::Status ExperimentRun::MakeUnits(Experiment& experiment, const std::string& path) {
+  // In the order of the table: all seeds of a method one after the other.
+  std::vector<std::vector<std::unique_ptr<Unit>>> by_seed;
+  size_t most = 0;
+  for (const uint64_t seed : seeds_) {
+    PERENNIAL_ASSIGN_OR_RETURN(auto units, experiment.Units(seed));
+    most = std::max(most, units.size());
+    by_seed.push_back(std::move(units));
+  }
+  for (size_t i = 0; i < most; ++i) {
+    for (auto& units : by_seed) {
+      if (i >= units.size()) continue;
+      const std::string id = units[i]->key().Id();
+      units_.push_back({.unit = std::move(units[i]),
+                        .events = record::EventFile(record::EventFilePath(path, id))});
+    }
+  }
+  if (units_.empty()) return absl::InvalidArgumentError("the configuration has nothing to run");
+  return absl::OkStatus();
+}
+
+absl::Status ExperimentRun::CheckMachine(const record::StoredRunInfo& earlier) const {
+  if (!earlier.device.empty() && earlier.device != environment_.device) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("this run began with --device ", earlier.device, " and does not go on with ",
+                     environment_.device, "; choose another --out"));
+  }
+  const std::map<std::string, std::string> now = record::Machine(environment_);
+  for (const auto& [key, before] : earlier.machine) {
+    const auto found = now.find(key);
+    if (found == now.end() || found->second == before) continue;
+    surroundings_.log << "warning: this run began with " << key << " \"" << before
+                      << "\" and goes on with \"" << found->second
+                      << "\"; its numbers may differ in the last bits\n";
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ExperimentRun::LoadCheckpoints() {
+  std::map<std::string, int64_t> steps;
+  for (Live& live : units_) {
+    const std::string id = live.unit->key().Id();
+    PERENNIAL_ASSIGN_OR_RETURN(const auto checkpoint,
+                               record::ReadLatestCheckpoint(folder_->checkpoint_folder(), id));
+    if (checkpoint.has_value()) {
+      if (!checkpoint->warning.empty()) {
+        surroundings_.log << "warning: " << checkpoint->warning << "\n";
+      }
+      PERENNIAL_RETURN_IF_ERROR(base::WithContext(live.unit->Load(checkpoint->bytes), id));
+      live.saved_steps = live.unit->steps_done();
+      if (live.unit->finished()) live.unit->Release();
+    }
+    steps[id] = live.unit->steps_done();
+    PERENNIAL_RETURN_IF_ERROR(live.events.Cut(steps[id]));
+  }
+  // What was measured after the checkpoint will be measured again.
+  return folder_->metrics().KeepLines([&](absl::string_view line) {
+    const auto event = UnitAndStep(line);
+    if (!event.has_value()) return false;
+    const auto unit = steps.find(event->first);
+    return unit != steps.end() && event->second <= unit->second;
+  });
+}
+
+std::vector<Unit*> ExperimentRun::Units() const {
+  std::vector<Unit*> units;
+  for (const Live& live : units_) units.push_back(live.unit.get());
+  return units;
+}
+
+absl::Status ExperimentRun::RunUnits(int threads, int64_t memory_bytes) {
+  for (Live& live : units_) live.progress = live.unit->progress();
+  const Totals before = Sum();
+  progress_.emplace(surroundings_.log, surroundings_.terminal, before.flops,
+                    static_cast<int64_t>(units_.size()), before.fraction());
+  const absl::Status status = population::RunUnits(
+      Units(),
+      {.threads = threads,
+       .memory_bytes = memory_bytes,
+       .stop = surroundings_.stop,
+       .after_chunk = [this](int64_t index,
+                             double cpu_seconds) { return AfterChunk(units_[index], cpu_seconds); },
+       .after_failure =
+           [this](int64_t index, const absl::Status& error) {
+             return AfterFailure(units_[index], error);
+           }});
+  const Totals after = Sum();
+  progress_->Finish(after.fraction(), after.units_done);
+  return status;
+}
+
+absl::Status ExperimentRun::WriteEvents(Live& live) {
+  const std::string id = live.unit->key().Id();
+  const std::vector<population::Event> events = live.unit->TakeEvents();
+  if (events.empty()) return absl::OkStatus();
+  live.events_lost = true;  // Until they are written.
+  std::vector<record::ScalarEvent> scalars;
+  for (const population::Event& event : events) {
+    base::JsonObject json;
+    json.Add("unit", id).Add("step", event.step);
+    for (const auto& [name, value] : event.values) json.Add(name, value);
+    PERENNIAL_RETURN_IF_ERROR(folder_->metrics().Append(json));
+    scalars.push_back({.wall_time = absl::ToDoubleSeconds(absl::Now() - absl::UnixEpoch()),
+                       .step = event.step,
+                       .values = event.values});
+  }
+  PERENNIAL_RETURN_IF_ERROR(live.events.Append(scalars));
+  live.events_lost = false;
+  return absl::OkStatus();
+}
+
+absl::Status ExperimentRun::AfterChunk(Live& live, double cpu_seconds) {
+  PERENNIAL_RETURN_IF_ERROR(WriteEvents(live));
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    live.cpu_seconds += cpu_seconds;
+    live.progress = live.unit->progress();
+  }
+  live.since_checkpoint += cpu_seconds;
+  if (live.unit->finished() || live.since_checkpoint >= surroundings_.checkpoint_seconds) {
+    live.since_checkpoint = 0;
+    PERENNIAL_RETURN_IF_ERROR(SaveUnit(live));
+    PERENNIAL_RETURN_IF_ERROR(WriteRunInfo("running"));
+  }
+  const Totals totals = Sum();
+  progress_->Update(totals.fraction(), totals.units_done);
+  return absl::OkStatus();
+}
+
+absl::Status ExperimentRun::AfterFailure(Live& live, const absl::Status& error) {
+  // What led to it is worth seeing; the state is not worth keeping.
+  PERENNIAL_RETURN_IF_ERROR(WriteEvents(live));
+  const std::string id = live.unit->key().Id();
+  progress_->Note(absl::StrCat("failed: ", id, ": ", error.message()));
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    live.failure = std::string(error.message());
+    live.progress = 1;
+  }
+  return WriteRunInfo("running");
+}
+
+absl::Status ExperimentRun::SaveUnit(Live& live) {
+  if (live.failure.has_value() || live.events_lost || live.unit->steps_done() == 0 ||
+      live.unit->steps_done() == live.saved_steps) {
+    return absl::OkStatus();
+  }
+  // A state never runs ahead of the stream: what was measured before it will not be measured again.
+  PERENNIAL_RETURN_IF_ERROR(WriteEvents(live));
+  PERENNIAL_RETURN_IF_ERROR(folder_->metrics().Sync());
+  PERENNIAL_RETURN_IF_ERROR(live.events.Sync());
+  PERENNIAL_ASSIGN_OR_RETURN(const std::string state, live.unit->Save());
+  PERENNIAL_RETURN_IF_ERROR(
+      record::WriteCheckpoint(folder_->checkpoint_folder(), live.unit->key().Id(), state));
+  live.saved_steps = live.unit->steps_done();
+  return absl::OkStatus();
+}
+
+ExperimentRun::Totals ExperimentRun::Sum() {
+  Totals totals;
+  const std::lock_guard<std::mutex> lock(mutex_);
+  for (const Live& live : units_) {
+    totals.flops += live.unit->plan().total_flops();
+    totals.flops_done += live.unit->plan().total_flops() * live.progress;
+    totals.units_done += live.progress;
+  }
+  return totals;
+}
+
+std::vector<record::FailedUnit> ExperimentRun::Failures() const {
+  std::vector<record::FailedUnit> failed;
+  for (const Live& live : units_) {
+    if (!live.failure.has_value()) continue;
+    failed.push_back({.unit = live.unit->key().Id(), .message = *live.failure});
+  }
+  return failed;
+}
+
+absl::Status ExperimentRun::WriteRunInfo(absl::string_view state) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  record::RunInfo info = {.line = line_.name(),
+                          .config = config_.name,
+                          .fingerprint = fingerprint_,
+                          .seeds = SeedsText(seeds_),
+                          .state = std::string(state),
+                          .gemm_peak_flops = gemm_peak_};
+  for (const Live& live : units_) {
+    info.cpu_seconds[live.unit->key().Id()] = live.cpu_seconds;
+    if (live.failure.has_value()) info.failures[live.unit->key().Id()] = *live.failure;
+  }
+  record::FinishEnvironment(&environment_);
+  return folder_->WriteRunInfo(record::RunInfoText(info, environment_, sittings_));
+}
+
+absl::Status ExperimentRun::Finish(const std::vector<record::FailedUnit>& failed) {
+  std::vector<FinishedUnit> finished;
+  for (const Live& live : units_) {
+    if (live.failure.has_value()) continue;
+    finished.push_back({.key = live.unit->key(),
+                        .plan = live.unit->plan(),
+                        .results = live.unit->Results(),
+                        .cpu_seconds = live.cpu_seconds});
+  }
+  record::RunSummary summary = {.line = line_.name(),
+                                .config = config_.name,
+                                .fingerprint = fingerprint_,
+                                .results = Summarize(finished),
+                                .failed = failed};
+  PERENNIAL_ASSIGN_OR_RETURN(const report::Table table,
+                             HeadlineTable(summary.results, line_.headlines(), failed));
+  PERENNIAL_ASSIGN_OR_RETURN(const report::Table numbers, ResultsTable(summary.results));
+  PERENNIAL_RETURN_IF_ERROR(WriteRunInfo("finished"));
+  PERENNIAL_ASSIGN_OR_RETURN(
+      const RunReport report,
+      MakeReport(finished, line_.headlines(),
+                 {.title = line_.title(),
+                  .subtitle = absl::StrCat(config_.name, ", seeds ", SeedsText(seeds_),
+                                           ", fingerprint ", fingerprint_),
+                  .config_text = ConfigText(),
+                  .environment = record::EnvironmentRows(environment_),
+                  .gemm_peak = gemm_peak_,
+                  .failed = failed,
+                  .add_plots = [&](report::Document& document) {
+                    return line_.AddPlots(*config_.message, finished, document);
+                  }}));
+  PERENNIAL_RETURN_IF_ERROR(folder_->Write(record::kReportFile, report.html));
+  PERENNIAL_RETURN_IF_ERROR(WritePlots(report.plots, folder_->path()));
+  PERENNIAL_RETURN_IF_ERROR(folder_->Write(record::kTablesFile, report::TableCsv(numbers)));
+  PERENNIAL_ASSIGN_OR_RETURN(const std::string text, record::SummaryText(summary));
+  PERENNIAL_RETURN_IF_ERROR(folder_->WriteSummary(text));
+
+  surroundings_.out << "\n"
+                    << report::TerminalTable(table) << "\n"
+                    << report::TerminalTable(CostTable(Costs(finished, gemm_peak_)));
+  ShowPaths(folder_->path());
+  return absl::OkStatus();
+}
+
+void ExperimentRun::ShowPaths(const std::string& path) const {
+  const std::string shown = surroundings_.Shown(path);
+  surroundings_.out << "\nsummary  " << base::JoinPath(shown, record::kSummaryFile) << "\nreport   "
+                    << base::JoinPath(shown, record::kReportFile) << "\n";
+}
+
+}  // namespace
+
+std::string RunFingerprint(const Configuration& config, const Experiment& experiment) {
+  return config::Fingerprint(*config.message, {experiment.data_digest()});
+}
+
+absl::Status RunExperiment(const Line& line, const Surroundings& surroundings,
+                           const Configuration& config, const CommandLine& command,
+                           Experiment& experiment, const std::string& folder, int threads) {
+  ExperimentRun run(line, surroundings, config, RunFingerprint(config, experiment));
+  return run.Execute(command, experiment, folder, threads);
+}
+
+}  // namespace perennial::experiment

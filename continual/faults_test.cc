@@ -1,0 +1,207 @@
+// The program as a user runs it: killed, given bad data, made to diverge.
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/file_io.h"
+#include "common/base/runfiles.h"
+#include "common/record/summary.h"
+#include "common/testing/faults.h"
+#include "common/testing/process.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace perennial::continual {
+namespace {
+
+using ::perennial::testing::KillAndResume;
+using ::perennial::testing::KilledRun;
+using ::perennial::testing::Process;
+using ::perennial::testing::ProcessOptions;
+using ::perennial::testing::ProcessResult;
+using ::perennial::testing::RunProcess;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
+
+std::string BigEndian(uint32_t value) {
+  return {static_cast<char>(value >> 24), static_cast<char>(value >> 16),
+          static_cast<char>(value >> 8), static_cast<char>(value)};
+}
+
+std::string IdxImages(uint32_t count, uint32_t side) {
+  std::string bytes =
+      absl::StrCat(BigEndian(0x803), BigEndian(count), BigEndian(side), BigEndian(side));
+  for (uint32_t i = 0; i < count * side * side; ++i) bytes.push_back(static_cast<char>(i * 37));
+  return bytes;
+}
+
+std::string IdxLabels(uint32_t count) {
+  std::string bytes = absl::StrCat(BigEndian(0x801), BigEndian(count));
+  for (uint32_t i = 0; i < count; ++i) bytes.push_back(static_cast<char>(i % 10));
+  return bytes;
+}
+
+class ContinualFaultsTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = absl::StrCat(std::getenv("TEST_TMPDIR"), "/",
+                           ::testing::UnitTest::GetInstance()->current_test_info()->name());
+    std::filesystem::remove_all(folder_);
+    std::filesystem::create_directories(folder_ + "/data");
+    const auto binary = base::FindRunfile("perennial/continual/experiment");
+    ASSERT_TRUE(binary.ok()) << binary.status();
+    binary_ = *binary;
+    options_ = {.working_folder = folder_,
+                .environment = {{"BUILD_WORKING_DIRECTORY", folder_},
+                                {"PERENNIAL_CHECKPOINT_SECONDS", "0.05"}}};
+    Write("train-images-idx3-ubyte", IdxImages(60, 4));
+    Write("train-labels-idx1-ubyte", IdxLabels(60));
+    Write("t10k-images-idx3-ubyte", IdxImages(20, 4));
+    Write("t10k-labels-idx1-ubyte", IdxLabels(20));
+  }
+
+  void Write(const std::string& name, const std::string& bytes) const {
+    std::ofstream(folder_ + "/data/" + name, std::ios::binary) << bytes;
+  }
+  std::string Contents(const std::string& name) const {
+    return base::ReadFile(absl::StrCat(folder_, "/", name)).value_or("");
+  }
+  ProcessResult RunOnData() const {
+    return RunProcess(
+        {binary_, "--config", "smoke", "--data", "data", "--out", "run", "--seeds", "0", "--set",
+         "stream.rotated.train_per_task=60", "--set", "stream.rotated.test_per_task=20", "--set",
+         "methods=[{naive {}}, {er { memory { per_task: 2 } }}]"},
+        options_);
+  }
+
+  std::string folder_;
+  std::string binary_;
+  ProcessOptions options_;
+};
+
+TEST_F(ContinualFaultsTest, KilledAtTwentyMomentsARunEndsWithTheSameBytes) {
+  const auto run = [&](const std::string& out) {
+    return std::vector<std::string>{binary_, "--config",           "smoke",     "--out", out,
+                                    "--set", "training.epochs=12", "--threads", "2"};
+  };
+  const KilledRun killed =
+      KillAndResume(run("killed"), {.kills = 20, .latest_seconds = 1.6, .process = options_});
+  ASSERT_EQ(killed.last.exit_code, 0) << killed.last.log;
+  // A fast machine may be done before the last of them.
+  EXPECT_GE(killed.kills, 5);
+  const ProcessResult whole = RunProcess(run("whole"), options_);
+  ASSERT_EQ(whole.exit_code, 0) << whole.log;
+  EXPECT_FALSE(Contents("whole/summary.json").empty());
+  EXPECT_EQ(Contents("killed/summary.json"), Contents("whole/summary.json"));
+}
+
+TEST_F(ContinualFaultsTest, ALossThatIsNotANumberNamesItsUnitAndSparesTheOthers) {
+  // Steps a thousand times too large in a deep network: its layers multiply what each has gained.
+  std::string hidden = "64";
+  for (int i = 1; i < 12; ++i) hidden += ",64";
+  options_.environment.back().second = "0";
+  const ProcessResult result = RunProcess(
+      {binary_, "--config", "smoke", "--seeds", "4", "--out", "run", "--set",
+       absl::StrCat("network.hidden=[", hidden, "]"), "--set", "methods[2].er.replay_weight=1000"},
+      options_);
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.log,
+              ::testing::ContainsRegex("\nerror: 1 unit failed: er.rotated.seed.4: the loss is "
+                                       "[-a-z]+ in task [0-9]+, phase [a-z_]+, step [0-9]+; choose "
+                                       "a learning rate below 0.05\n$"));
+  EXPECT_THAT(result.out, AllOf(HasSubstr("naive"), HasSubstr("mc_sgd")));
+  const auto summary = record::ParseSummary(Contents("run/summary.json"));
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  ASSERT_EQ(summary->failed.size(), 1u);
+  EXPECT_EQ(summary->failed[0].unit, "er.rotated.seed.4");
+  bool kept = false;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_ + "/run/checkpoints")) {
+    kept = kept || entry.path().filename().string().rfind("er.rotated.seed.4-", 0) == 0;
+  }
+  EXPECT_TRUE(kept) << "the last checkpoint before the failure";
+}
+
+TEST_F(ContinualFaultsTest, SoundDataRuns) {
+  const ProcessResult result = RunOnData();
+  EXPECT_EQ(result.exit_code, 0) << result.log;
+}
+
+TEST_F(ContinualFaultsTest, BadDataIsOneLineThatNamesTheFile) {
+  struct Case {
+    std::string what;
+    std::function<void()> spoil;
+    std::vector<std::string> needles;
+  };
+  const std::string images = IdxImages(60, 4);
+  const std::string labels = IdxLabels(60);
+  const std::vector<Case> cases = {
+      {"missing",
+       [&] { std::filesystem::remove(folder_ + "/data/t10k-labels-idx1-ubyte"); },
+       {"--data", "t10k-labels-idx1-ubyte"}},
+      {"truncated",
+       [&] { Write("train-images-idx3-ubyte", images.substr(0, 500)); },
+       {"train-images-idx3-ubyte", "truncated"}},
+      {"truncated in its header",
+       [&] { Write("train-images-idx3-ubyte", images.substr(0, 9)); },
+       {"train-images-idx3-ubyte", "truncated"}},
+      {"trailing bytes",
+       [&] { Write("train-labels-idx1-ubyte", labels + "x"); },
+       {"train-labels-idx1-ubyte", "61"}},
+      {"wrong magic",
+       [&] { Write("train-images-idx3-ubyte", "JFIF" + images.substr(4)); },
+       {"train-images-idx3-ubyte", "IDX"}},
+      {"damaged gzip",
+       [&] {
+         std::filesystem::remove(folder_ + "/data/train-labels-idx1-ubyte");
+         Write("train-labels-idx1-ubyte.gz", "\x1f\x8b\x08 and no more");
+       },
+       {"train-labels-idx1-ubyte.gz"}},
+      {"labels as images",
+       [&] { Write("train-images-idx3-ubyte", labels); },
+       {"train-images-idx3-ubyte", "3 (count, height, width)"}},
+      {"fewer labels",
+       [&] { Write("train-labels-idx1-ubyte", IdxLabels(59)); },
+       {"59 labels for the 60 images"}},
+      {"a label beyond the classes",
+       [&] { Write("train-labels-idx1-ubyte", labels.substr(0, 30) + "\x0a" + labels.substr(31)); },
+       {"train-labels-idx1-ubyte", "label 10 of example 22", "classes, 10"}},
+      {"no images",
+       [&] {
+         Write("train-images-idx3-ubyte", IdxImages(0, 4));
+         Write("train-labels-idx1-ubyte", IdxLabels(0));
+       },
+       {"train-images-idx3-ubyte", "no pixels"}},
+      {"an empty file", [&] { Write("train-images-idx3-ubyte", ""); }, {"train-images-idx3-ubyte"}},
+      {"another shape", [&] { Write("t10k-images-idx3-ubyte", IdxImages(20, 5)); }, {"4x4", "5x5"}},
+  };
+  for (const Case& bad : cases) {
+    SetUp();
+    bad.spoil();
+    const ProcessResult result = RunOnData();
+    EXPECT_EQ(result.exit_code, 1) << bad.what;
+    EXPECT_THAT(result.log, MatchesRegex("error: [^\n]+\n")) << bad.what;
+    for (const std::string& needle : bad.needles) {
+      EXPECT_THAT(result.log, HasSubstr(needle)) << bad.what;
+    }
+    EXPECT_FALSE(std::filesystem::exists(folder_ + "/run")) << bad.what;
+  }
+}
+
+TEST_F(ContinualFaultsTest, OtherDataDoesNotEnterAFolder) {
+  ASSERT_EQ(RunOnData().exit_code, 0);
+  std::string images = IdxImages(60, 4);
+  images.back() ^= 1;
+  Write("train-images-idx3-ubyte", images);
+  const ProcessResult result = RunOnData();
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.log, MatchesRegex("error: [^\n]*run[^\n]*the data differs[^\n]*\n"));
+}
+
+}  // namespace
+}  // namespace perennial::continual

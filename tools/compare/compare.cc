@@ -1,0 +1,269 @@
+#include "tools/compare/compare.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <iostream>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "common/base/file_io.h"
+#include "common/base/nearest_name.h"
+#include "common/base/status_macros.h"
+#include "common/record/run_folder.h"
+#include "tools/compare/output.h"
+#include "tools/compare/runs.h"
+
+namespace perennial::compare {
+namespace {
+
+constexpr char kProgram[] = "tools/bazel run //tools:compare --";
+// Of the default folder's name.
+constexpr size_t kMaxNameLength = 80;
+
+struct Flag {
+  const char* name;
+  const char* value;  // how help shows it; null for a switch
+  const char* help;
+  std::function<absl::Status(const std::string& value, CommandLine& line)> set;
+};
+
+absl::Status AddNames(const char* flag, const std::string& value, std::vector<std::string>& names) {
+  for (const absl::string_view name : absl::StrSplit(value, ',')) {
+    if (name.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--", flag, " ", value, ": a name is empty; write a,b"));
+    }
+    names.emplace_back(name);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SetNumber(const char* flag, const std::string& value, double& number) {
+  if (absl::SimpleAtod(value, &number)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("--", flag, " ", value, ": is not a number"));
+}
+
+absl::Status SetText(const char* flag, const std::string& value, std::string& text) {
+  if (value.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("--", flag, ": the value is empty"));
+  }
+  text = value;
+  return absl::OkStatus();
+}
+
+const std::vector<Flag>& Flags() {
+  static const auto* const flags = new std::vector<Flag>{
+      {"metric", "M[,M]", "What to compare; else what all methods have,\nbut for costs.",
+       [](const auto& v, auto& line) { return AddNames("metric", v, line.options.metrics); }},
+      {"group", "G[,G]", "Streams or data sets; else those of all runs.",
+       [](const auto& v, auto& line) { return AddNames("group", v, line.options.groups); }},
+      {"baseline", "NAME",
+       "RUN/METHOD, METHOD, or RUN: each method against\n"
+       "that run's own. Else the first run, if it shares\n"
+       "a method with another, or its first method.",
+       [](const auto& v, auto& line) { return SetText("baseline", v, line.options.baseline); }},
+      {"label", "FOLDER=NAME", "Another name for a run; repeatable.",
+       [](const auto& v, auto& line) {
+         line.labels.push_back(v);
+         return absl::OkStatus();
+       }},
+      {"lower_is_better", "M[,M]", "Beside losses, errors, forgetting, costs.",
+       [](const auto& v, auto& line) {
+         return AddNames("lower_is_better", v, line.options.lower_is_better);
+       }},
+      {"higher_is_better", "M[,M]", "Where the name misleads.",
+       [](const auto& v, auto& line) {
+         return AddNames("higher_is_better", v, line.options.higher_is_better);
+       }},
+      {"test", "t|wilcoxon", "Of the paired differences; t if not given.",
+       [](const auto& v, auto& line) -> absl::Status {
+         if (v != "t" && v != "wilcoxon") {
+           return absl::InvalidArgumentError(
+               absl::StrCat("--test: ", base::UnknownNameMessage("test", v, {"t", "wilcoxon"})));
+         }
+         line.options.test = v == "t" ? TestKind::kT : TestKind::kWilcoxon;
+         return absl::OkStatus();
+       }},
+      {"confidence", "0.95", "Of intervals; the rest is the level of tests.",
+       [](const auto& v, auto& line) {
+         return SetNumber("confidence", v, line.options.confidence);
+       }},
+      {"equivalence", "MARGIN", "Tests whether differences lie within +-MARGIN.",
+       [](const auto& v, auto& line) {
+         return SetNumber("equivalence", v, line.options.margin.emplace());
+       }},
+      {"out", "DIR", "For the files; else runs/compare/<names of runs>.",
+       [](const auto& v, auto& line) { return SetText("out", v, line.out); }},
+      {"help", nullptr, "Prints this.",
+       [](const auto&, auto& line) {
+         line.help = true;
+         return absl::OkStatus();
+       }},
+  };
+  return *flags;
+}
+
+std::string Help() {
+  std::string text =
+      absl::StrCat("Compares finished runs: paired tests, CSV, a LaTeX table, SVG figures.\n\n",
+                   kProgram, " RUN_FOLDER ... [flags]\n\n");
+  for (const Flag& flag : Flags()) {
+    const std::string usage =
+        absl::StrCat("--", flag.name, flag.value == nullptr ? "" : absl::StrCat(" ", flag.value));
+    bool first = true;
+    for (const absl::string_view line : absl::StrSplit(flag.help, '\n')) {
+      absl::StrAppendFormat(&text, "  %-25s %s\n", first ? usage : "", line);
+      first = false;
+    }
+  }
+  absl::StrAppend(&text,
+                  "\nFiles: results.csv (every method and metric), pairs.csv (every test), "
+                  "values.csv\n(every replicate), table.tex (for booktabs), means-*.svg, "
+                  "differences-*.svg.\n");
+  return text;
+}
+
+// As a shell reads it back.
+std::string Quoted(const std::string& argument) {
+  const bool plain = !argument.empty() && std::ranges::all_of(argument, [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
+           absl::string_view("_-./=,:+@%").find(c) != absl::string_view::npos;
+  });
+  if (plain) return argument;
+  return absl::StrCat("'", absl::StrReplaceAll(argument, {{"'", "'\\''"}}), "'");
+}
+
+std::string CommandText(const std::vector<std::string>& arguments) {
+  std::string text = kProgram;
+  for (const std::string& argument : arguments) absl::StrAppend(&text, " ", Quoted(argument));
+  return text;
+}
+
+std::string DefaultFolder(const std::vector<FinishedRun>& runs) {
+  std::vector<std::string> labels;
+  for (const FinishedRun& run : runs) labels.push_back(run.label);
+  std::string name = absl::StrJoin(labels, "-");
+  if (name.size() > kMaxNameLength && runs.size() > 1) {
+    name = absl::StrCat(labels[0].substr(0, kMaxNameLength), "-and-", runs.size() - 1, "-more");
+  }
+  for (char& c : name) {
+    if (!absl::ascii_isalnum(static_cast<unsigned char>(c)) && c != '.' && c != '-' && c != '_') {
+      c = '_';
+    }
+  }
+  return absl::StrCat("runs/compare/", name);
+}
+
+}  // namespace
+
+absl::StatusOr<CommandLine> ParseCommandLine(const std::vector<std::string>& arguments) {
+  CommandLine line;
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    absl::string_view argument = arguments[i];
+    if (argument == "-h") argument = "--help";
+    if (argument.empty()) return absl::InvalidArgumentError("an argument is empty");
+    if (argument[0] != '-') {
+      line.folders.emplace_back(argument);
+      continue;
+    }
+    if (argument.substr(0, 2) != "--") {
+      return absl::InvalidArgumentError(
+          absl::StrCat("unexpected argument \"", argument, "\"; flags begin with -- (try --help)"));
+    }
+    const std::vector<std::string> parts =
+        absl::StrSplit(argument.substr(2), absl::MaxSplits('=', 1));
+    const auto flag = std::ranges::find(Flags(), absl::string_view(parts[0]), &Flag::name);
+    if (flag == Flags().end()) {
+      std::vector<std::string> names;
+      for (const Flag& known : Flags()) names.push_back(absl::StrCat("--", known.name));
+      return absl::InvalidArgumentError(
+          base::UnknownNameMessage("flag", absl::StrCat("--", parts[0]), names));
+    }
+    std::string value;
+    if (flag->value == nullptr) {
+      if (parts.size() > 1) {
+        return absl::InvalidArgumentError(absl::StrCat("--", flag->name, " takes no value"));
+      }
+    } else if (parts.size() > 1) {
+      value = parts[1];
+    } else if (i + 1 < arguments.size()) {
+      value = arguments[++i];
+    } else {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--", flag->name, " needs a value: --", flag->name, " ", flag->value));
+    }
+    PERENNIAL_RETURN_IF_ERROR(flag->set(value, line));
+  }
+  return line;
+}
+
+absl::Status Run(const std::vector<std::string>& arguments, const Surroundings& surroundings) {
+  PERENNIAL_ASSIGN_OR_RETURN(const CommandLine line, ParseCommandLine(arguments));
+  if (line.help) {
+    surroundings.out << Help();
+    return absl::OkStatus();
+  }
+  if (line.folders.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("give the folders of finished runs: ", kProgram, " runs/a runs/b"));
+  }
+  PERENNIAL_ASSIGN_OR_RETURN(const std::vector<FinishedRun> runs,
+                             ReadRuns(line.folders, line.labels, surroundings.working_folder));
+  const std::vector<std::string> warnings = ComparabilityWarnings(runs);
+  PERENNIAL_ASSIGN_OR_RETURN(const Comparison comparison, Compare(runs, line.options));
+
+  const std::string shown = line.out.empty() ? DefaultFolder(runs) : line.out;
+  const std::string folder = base::JoinPath(surroundings.working_folder, shown);
+  if (base::FileExists(base::JoinPath(folder, record::kConfigFile))) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("--out ", shown, " is the folder of a run; choose another one"));
+  }
+  std::vector<std::string> comments = {CommandText(arguments)};
+  for (const std::string& warning : warnings) {
+    surroundings.log << "warning: " << warning << "\n";
+    comments.push_back(absl::StrCat("Warning: ", warning));
+  }
+  surroundings.log.flush();
+
+  std::vector<std::pair<std::string, std::string>> files = {
+      {"results.csv", ResultsCsv(comparison)},
+      {"pairs.csv", PairsCsv(comparison)},
+      {"values.csv", ValuesCsv(comparison)},
+      {"table.tex", LatexTable(comparison, comments)}};
+  for (auto& figure : Figures(comparison)) files.push_back(std::move(figure));
+  PERENNIAL_RETURN_IF_ERROR(base::MakeFolders(folder));
+  for (const auto& [name, contents] : files) {
+    PERENNIAL_RETURN_IF_ERROR(base::WriteFileAtomically(base::JoinPath(folder, name), contents));
+  }
+
+  surroundings.out << TerminalText(comparison) << "\n" << shown << ":\n";
+  for (const auto& [name, contents] : files) surroundings.out << "  " << name << "\n";
+  return absl::OkStatus();
+}
+
+int Main(int argc, char** argv) {
+  // `bazel run` starts programs in their runfiles; this is where the user typed the command.
+  const char* typed_in = std::getenv("BUILD_WORKING_DIRECTORY");
+  std::error_code ignored;
+  const absl::Status status =
+      Run(std::vector<std::string>(argv + 1, argv + argc),
+          {.out = std::cout,
+           .log = std::cerr,
+           .working_folder =
+               typed_in != nullptr ? typed_in : std::filesystem::current_path(ignored).string()});
+  if (status.ok()) return 0;
+  std::cout.flush();
+  std::cerr << "error: " << status.message() << std::endl;
+  return 1;
+}
+
+}  // namespace perennial::compare
