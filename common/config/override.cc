@@ -1,5 +1,6 @@
 #include "common/config/override.h"
 
+#include <algorithm>
 #include <cctype>
 #include <cstdint>
 #include <memory>
@@ -263,6 +264,25 @@ absl::Status Apply(const std::vector<Step>& steps, size_t at, const std::string&
   return absl::OkStatus();
 }
 
+// Messages within messages, the outermost included.
+int Nesting(const Message& message) {
+  const Reflection* reflection = message.GetReflection();
+  std::vector<const FieldDescriptor*> fields;
+  reflection->ListFields(message, &fields);
+  int deepest = 0;
+  for (const FieldDescriptor* field : fields) {
+    if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) continue;
+    if (!field->is_repeated()) {
+      deepest = std::max(deepest, Nesting(reflection->GetMessage(message, field)));
+      continue;
+    }
+    for (int i = 0; i < reflection->FieldSize(message, field); ++i) {
+      deepest = std::max(deepest, Nesting(reflection->GetRepeatedMessage(message, field, i)));
+    }
+  }
+  return 1 + deepest;
+}
+
 }  // namespace
 
 absl::Status ApplyOverride(absl::string_view override_text, Message* message) {
@@ -276,9 +296,15 @@ absl::Status ApplyOverride(absl::string_view override_text, Message* message) {
   const absl::string_view value = absl::StripAsciiWhitespace(override_text.substr(equals + 1));
   absl::StatusOr<std::vector<Step>> steps = ParsePath(path);
   if (!steps.ok()) return base::WithContext(steps.status(), context);
+  const auto too_deep = [&context] {
+    return absl::InvalidArgumentError(
+        absl::StrCat(context, ": more than ", kMaxNesting, " messages within each other"));
+  };
+  if (steps->size() > kMaxNesting) return too_deep();
   std::unique_ptr<Message> changed(message->New());
   changed->CopyFrom(*message);
   PERENNIAL_RETURN_IF_ERROR(base::WithContext(Apply(*steps, 0, "", value, changed.get()), context));
+  if (Nesting(*changed) > static_cast<int>(kMaxNesting)) return too_deep();
   message->GetReflection()->Swap(message, changed.get());
   return absl::OkStatus();
 }

@@ -201,8 +201,7 @@ absl::Status ParseTextproto(absl::string_view text, absl::string_view file_name,
   TextFormat::Parser parser;
   FirstError error;
   parser.RecordErrorsTo(&error);
-  // Deeply nested text must not exhaust the stack; no config is nested like that.
-  parser.SetRecursionLimit(100);
+  parser.SetRecursionLimit(kMaxNesting);
   ArrayInputStream stream(text.data(), static_cast<int>(text.size()));
   if (parser.Parse(&stream, message)) return absl::OkStatus();
 

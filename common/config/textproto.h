@@ -11,6 +11,8 @@
 #ifndef PERENNIAL_COMMON_CONFIG_TEXTPROTO_H_
 #define PERENNIAL_COMMON_CONFIG_TEXTPROTO_H_
 
+#include <cstddef>
+
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -18,6 +20,10 @@
 #include "google/protobuf/message.h"
 
 namespace perennial::config {
+
+// Messages within each other, at most: deeply nested text must not exhaust the stack, and no config
+// is nested like that.
+inline constexpr size_t kMaxNesting = 100;
 
 // Clears `message` and reads it from `text`; InvalidArgument as above. `file_name` is for messages
 // only. On error `message` holds no meaningful value.

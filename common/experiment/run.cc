@@ -71,11 +71,12 @@ std::optional<std::pair<std::string, int64_t>> UnitAndStep(absl::string_view lin
 class ExperimentRun {
  public:
   ExperimentRun(const Line& line, const Surroundings& surroundings, const Configuration& config,
-                std::string fingerprint)
+                std::string fingerprint, std::string data_digest)
       : line_(line),
         surroundings_(surroundings),
         config_(config),
-        fingerprint_(std::move(fingerprint)) {}
+        fingerprint_(std::move(fingerprint)),
+        data_digest_(std::move(data_digest)) {}
 
   absl::Status Execute(const CommandLine& command, Experiment& experiment,
                        const std::string& folder, int threads);
@@ -141,6 +142,7 @@ class ExperimentRun {
   const Surroundings& surroundings_;
   const Configuration& config_;
   const std::string fingerprint_;
+  const std::string data_digest_;
   record::Environment environment_;
   record::EarlierSittings sittings_;
   double gemm_peak_ = 0;
@@ -490,6 +492,7 @@ absl::Status ExperimentRun::WriteRunInfo(absl::string_view state) {
   record::RunInfo info = {.line = line_.name(),
                           .config = config_.name,
                           .fingerprint = fingerprint_,
+                          .data_digest = data_digest_,
                           .seeds = SeedsText(seeds_),
                           .state = std::string(state),
                           .gemm_peak_flops = gemm_peak_};
@@ -560,7 +563,8 @@ std::string RunFingerprint(const Configuration& config, const Experiment& experi
 absl::Status RunExperiment(const Line& line, const Surroundings& surroundings,
                            const Configuration& config, const CommandLine& command,
                            Experiment& experiment, const std::string& folder, int threads) {
-  ExperimentRun run(line, surroundings, config, RunFingerprint(config, experiment));
+  ExperimentRun run(line, surroundings, config, RunFingerprint(config, experiment),
+                    experiment.data_digest());
   return run.Execute(command, experiment, folder, threads);
 }
 

@@ -16,6 +16,20 @@
 #include "common/base/status_macros.h"
 
 namespace perennial::record {
+namespace {
+
+// What killed writes have left.
+absl::Status RemoveTemporaries(const std::string& folder) {
+  if (!base::FolderExists(folder)) return absl::OkStatus();
+  PERENNIAL_ASSIGN_OR_RETURN(const std::vector<std::string> names, base::ListFolder(folder));
+  for (const std::string& name : names) {
+    if (!base::IsTemporaryName(name)) continue;
+    PERENNIAL_RETURN_IF_ERROR(base::RemoveFile(base::JoinPath(folder, name)));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
 
 absl::StatusOr<RunState> InspectRunFolder(absl::string_view path) {
   if (base::FileExists(path)) {
@@ -95,11 +109,8 @@ absl::StatusOr<std::unique_ptr<RunFolder>> RunFolder::Open(absl::string_view pat
     return absl::NotFoundError(absl::StrCat("there is no run in ", path));
   }
   PERENNIAL_ASSIGN_OR_RETURN(std::unique_ptr<RunFolder> run, Lock(path));
-  PERENNIAL_ASSIGN_OR_RETURN(const std::vector<std::string> names, base::ListFolder(path));
-  for (const std::string& name : names) {
-    if (!base::IsTemporaryName(name)) continue;
-    PERENNIAL_RETURN_IF_ERROR(base::RemoveFile(base::JoinPath(path, name)));
-  }
+  PERENNIAL_RETURN_IF_ERROR(RemoveTemporaries(run->path()));
+  PERENNIAL_RETURN_IF_ERROR(RemoveTemporaries(run->checkpoint_folder()));
   PERENNIAL_ASSIGN_OR_RETURN(run->metrics_,
                              MetricsStream::Open(base::JoinPath(path, kMetricsFile)));
   return run;

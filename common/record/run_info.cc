@@ -57,6 +57,7 @@ std::string RunInfoText(const RunInfo& info, const Environment& environment,
       .Add("line", info.line)
       .Add("config", info.config)
       .Add("fingerprint", info.fingerprint)
+      .Add("data_digest", info.data_digest)
       .Add("seeds", info.seeds)
       .Add("state", info.state)
       .Add("gemm_peak_flops", info.gemm_peak_flops)
@@ -76,6 +77,7 @@ StoredRunInfo ParseRunInfo(absl::string_view text) {
   stored.info = {.line = Text(json, "line"),
                  .config = Text(json, "config"),
                  .fingerprint = Text(json, "fingerprint"),
+                 .data_digest = Text(json, "data_digest"),
                  .seeds = Text(json, "seeds"),
                  .state = Text(json, "state"),
                  .gemm_peak_flops = Number(json, "gemm_peak_flops")};

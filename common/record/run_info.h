@@ -2,7 +2,8 @@
 //
 //   {"version":"0.5.0","compiler":"gcc 12.2.0",...,                   the environment
 //    "sittings":2,"wall_seconds":61.2,"cpu_seconds":104.9,            of all sittings together
-//    "line":"continual","config":"smoke","fingerprint":"3f2a90c1b7de","seeds":"0..2",
+//    "line":"continual","config":"smoke","fingerprint":"3f2a90c1b7de","data_digest":"9c0d",
+//    "seeds":"0..2",
 //    "state":"finished","gemm_peak_flops":1.1e11,
 //    "costs":{"er.rotated.seed.0":4.1},                               CPU seconds by unit
 //    "failed":{"er.rotated.seed.1":"the loss is nan in step 12"}}     only if some have failed
@@ -28,6 +29,7 @@ struct RunInfo {
   std::string line;
   std::string config;
   std::string fingerprint;
+  std::string data_digest;
   std::string seeds;  // "0..4"
   std::string state;  // "running", "interrupted", "failed" or "finished"
   double gemm_peak_flops = 0;

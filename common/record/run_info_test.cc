@@ -15,6 +15,7 @@ RunInfo Sample() {
   return {.line = "continual",
           .config = "smoke",
           .fingerprint = "3f2a90c1b7de",
+          .data_digest = "9c0d",
           .seeds = "0..2",
           .state = "running",
           .gemm_peak_flops = 1.25e11,
@@ -39,6 +40,7 @@ TEST(RunInfoTest, IsReadAsItWasWritten) {
   EXPECT_EQ(stored.info.line, sample.line);
   EXPECT_EQ(stored.info.config, sample.config);
   EXPECT_EQ(stored.info.fingerprint, sample.fingerprint);
+  EXPECT_EQ(stored.info.data_digest, sample.data_digest);
   EXPECT_EQ(stored.info.seeds, sample.seeds);
   EXPECT_EQ(stored.info.state, sample.state);
   EXPECT_EQ(stored.info.gemm_peak_flops, sample.gemm_peak_flops);

@@ -29,9 +29,8 @@ const std::vector<std::string>& OverNames() {
   return names;
 }
 
-// The only interval that common/stats computes so far.
 const std::vector<std::string>& IntervalNames() {
-  static const auto& names = *new std::vector<std::string>{"t"};
+  static const auto& names = *new std::vector<std::string>{"t", "bootstrap"};
   return names;
 }
 
@@ -58,6 +57,17 @@ absl::Status CheckResult(const SummaryResult& result) {
   PERENNIAL_RETURN_IF_ERROR(CheckName(where, "metric", result.metric));
   PERENNIAL_RETURN_IF_ERROR(CheckChoice(where, "over", result.over, OverNames()));
   PERENNIAL_RETURN_IF_ERROR(CheckChoice(where, "interval", result.interval, IntervalNames()));
+  if (result.ci95.has_value()) {
+    if (result.interval == "t") {
+      return absl::InvalidArgumentError(
+          absl::StrCat(where, ": a t-interval is made from the values, not given"));
+    }
+    if (!(std::isfinite(result.ci95->low) && std::isfinite(result.ci95->high) &&
+          result.ci95->low <= result.ci95->high)) {
+      return absl::InvalidArgumentError(absl::StrCat(where, ": ci95 [", result.ci95->low, ", ",
+                                                     result.ci95->high, "] is no interval"));
+    }
+  }
   if (result.values.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat(where, ": has no values; leave out a metric that is undefined"));
@@ -111,6 +121,13 @@ absl::StatusOr<SummaryResult> ParseResult(const Json& json, const std::string& w
     }
     result.values.emplace(key, value.get<double>());
   }
+  if (result.interval == "bootstrap" && json.contains("ci95") && !json["ci95"].is_null()) {
+    const Json& ci95 = json["ci95"];
+    if (!ci95.is_array() || ci95.size() != 2 || !ci95[0].is_number() || !ci95[1].is_number()) {
+      return absl::InvalidArgumentError(absl::StrCat(where, ": ci95 must be two numbers or null"));
+    }
+    result.ci95 = {ci95[0].get<double>(), ci95[1].get<double>()};
+  }
   PERENNIAL_RETURN_IF_ERROR(CheckResult(result));
   return result;
 }
@@ -146,7 +163,9 @@ bool NaturalLess::operator()(absl::string_view a, absl::string_view b) const {
 absl::StatusOr<stats::Summary> Statistics(const SummaryResult& result) {
   std::vector<double> values;
   for (const auto& [key, value] : result.values) values.push_back(value);
-  return stats::Summarize(values);
+  PERENNIAL_ASSIGN_OR_RETURN(stats::Summary summary, stats::Summarize(values));
+  if (result.interval != "t") summary.ci95 = result.ci95;
+  return summary;
 }
 
 absl::StatusOr<std::string> SummaryText(const RunSummary& summary) {

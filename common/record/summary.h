@@ -18,6 +18,7 @@
 #define PERENNIAL_COMMON_RECORD_SUMMARY_H_
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,7 +41,9 @@ struct SummaryResult {
   std::string unit;                                   // fraction, flop, nat, ...
   std::string over = "seed";                          // seed, realisation, setting or task
   std::map<std::string, double, NaturalLess> values;  // by replicate; finite, at least one
-  std::string interval = "t";                         // how ci95 was made
+  std::string interval = "t";                         // how ci95 was made: "t" or "bootstrap"
+  // Of a bootstrap, whose resamples are not kept; a t-interval is made from the values.
+  std::optional<stats::Interval> ci95 = {};
 };
 
 // A unit without results.

@@ -133,6 +133,23 @@ TEST(NaturalLess, ComparesRunsOfDigitsAsNumbers) {
   EXPECT_TRUE(less("01", "1") != less("1", "01"));
 }
 
+TEST(SummaryText, ABootstrapIntervalIsKeptAsItWasGiven) {
+  RunSummary summary = Example();
+  summary.results[0].interval = "bootstrap";
+  summary.results[0].ci95 = {0.31, 0.64};
+  const std::string text = SummaryText(summary).value();
+  EXPECT_THAT(text, HasSubstr("\"interval\":\"bootstrap\",\"ci95\":[0.31,0.64]"));
+  const RunSummary back = ParseSummary(text).value();
+  EXPECT_EQ(back.results[0].ci95->high, 0.64);
+  EXPECT_EQ(Statistics(back.results[0])->ci95->low, 0.31);
+  EXPECT_EQ(SummaryText(back).value(), text);
+
+  summary.results[0].ci95 = {0.64, 0.31};
+  EXPECT_THAT(SummaryText(summary).status().message(), HasSubstr("no interval"));
+  summary.results[0].interval = "t";
+  EXPECT_THAT(SummaryText(summary).status().message(), HasSubstr("made from the values"));
+}
+
 TEST(SummaryText, FailedUnitsAreNamedAndReadBackAndAbsentOtherwise) {
   RunSummary summary = Example();
   EXPECT_THAT(SummaryText(summary).value(), ::testing::Not(HasSubstr("failed")));
