@@ -35,6 +35,8 @@ size_t Utf8Length(absl::string_view text) {
 template <typename T>
 std::string Shortest(T value) {
   if (!std::isfinite(value)) return "null";
+  // Readers take "-0" for a whole number, which has no sign.
+  if (value == 0 && std::signbit(value)) return "-0.0";
   char buffer[64];
   const std::to_chars_result result = std::to_chars(buffer, buffer + sizeof(buffer), value);
   return std::string(buffer, result.ptr);

@@ -16,7 +16,8 @@ namespace {
 TEST(JsonNumber, IsTheShortestThatReadsBack) {
   EXPECT_EQ(JsonNumber(0.1), "0.1");
   EXPECT_EQ(JsonNumber(1.0), "1");
-  EXPECT_EQ(JsonNumber(-0.0), "-0");
+  EXPECT_EQ(JsonNumber(-0.0), "-0.0");  // "-0" would be read as a whole number, without its sign.
+  EXPECT_EQ(JsonNumber(-0.0f), "-0.0");
   EXPECT_EQ(JsonNumber(1e300), "1e+300");
   EXPECT_EQ(JsonNumber(5e-324), "5e-324");
   EXPECT_EQ(JsonNumber(0.1f), "0.1");

@@ -8,6 +8,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/base/excerpt.h"
 
 namespace perennial::base {
 namespace {
@@ -65,7 +66,7 @@ std::string NearestName(absl::string_view name, absl::Span<const std::string> ca
 
 std::string UnknownNameMessage(absl::string_view kind, absl::string_view name,
                                absl::Span<const std::string> candidates) {
-  std::string message = absl::StrCat("unknown ", kind, " \"", name, "\"");
+  std::string message = absl::StrCat("unknown ", kind, " \"", Excerpt(name), "\"");
   const std::string nearest = NearestName(name, candidates);
   if (!nearest.empty()) absl::StrAppend(&message, "; did you mean \"", nearest, "\"?");
   if (candidates.empty()) return absl::StrCat(message, "; none is known here");

@@ -48,7 +48,6 @@ TEST(ConfigMutationTest, Textproto) {
        .tokens = {"tree {", "child {", "child {} ", "[", "learners {", ": ", "\"", "'", "\\x", "#",
                   "widths: [", "google.protobuf.Any", "[type.googleapis.com/a.B] {", "nan", "inf",
                   "-", "optimizer", "}", "é"},
-       .quotes_input = true,
        .memory_factor = 400},
       [](absl::string_view text) {
         TestConfig config;
@@ -70,7 +69,6 @@ TEST(ConfigMutationTest, Override) {
                   "tags=[]"},
        .tokens = {"tree.", "child.", "[", "]", "=", ".", "learners[3]", "{", "}", "[18]", "\"",
                   "weights", "tree=", "child {"},
-       .quotes_input = true,
        .memory_factor = 1000},
       [&](absl::string_view override_text) {
         TestConfig config = base;
@@ -82,6 +80,15 @@ TEST(ConfigMutationTest, Override) {
         }
         return status;
       }));
+}
+
+// The path is walked by recursion: without a limit it would leave the stack.
+TEST(ConfigMutationTest, OverrideWithAPathWithoutEnd) {
+  std::string path = "tree";
+  for (int i = 0; i < 1000000; ++i) path += ".child";
+  TestConfig config;
+  EXPECT_EQ(ApplyOverride(path + ".depth=1", &config).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_FALSE(config.has_tree());
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/excerpt.h"
 #include "common/base/nearest_name.h"
 #include "common/base/status_macros.h"
 #include "common/config/field_info.h"
@@ -28,7 +29,8 @@ using ::google::protobuf::Message;
 using ::google::protobuf::Reflection;
 
 absl::Status BadValue(absl::string_view path, absl::string_view value, absl::string_view wanted) {
-  return absl::InvalidArgumentError(absl::StrCat(path, ": \"", value, "\" is not ", wanted));
+  return absl::InvalidArgumentError(
+      absl::StrCat(base::Excerpt(path), ": \"", base::Excerpt(value), "\" is not ", wanted));
 }
 
 // Assigns one value, or appends it to a repeated field; the pairs of calls differ in name only.
@@ -188,7 +190,11 @@ absl::StatusOr<std::vector<Step>> ParsePath(absl::string_view path) {
     }
     if (!sound || (!rest.empty() && rest.front() != '.')) {
       return absl::InvalidArgumentError(
-          absl::StrCat("\"", path, "\" is not a path of fields; write a.b[2].c"));
+          absl::StrCat("\"", base::Excerpt(path), "\" is not a path of fields; write a.b[2].c"));
+    }
+    // As deep as ParseTextproto reads; steps are walked by recursion.
+    if (steps.size() == kMaxNesting) {
+      return absl::InvalidArgumentError(absl::StrCat("the path has over ", kMaxNesting, " fields"));
     }
     steps.push_back(std::move(step));
     if (rest.empty()) return steps;
@@ -286,7 +292,7 @@ int Nesting(const Message& message) {
 }  // namespace
 
 absl::Status ApplyOverride(absl::string_view override_text, Message* message) {
-  const std::string context = absl::StrCat("--set ", override_text);
+  const std::string context = absl::StrCat("--set ", base::Excerpt(override_text));
   const size_t equals = override_text.find('=');
   if (equals == absl::string_view::npos) {
     return absl::InvalidArgumentError(
@@ -296,15 +302,13 @@ absl::Status ApplyOverride(absl::string_view override_text, Message* message) {
   const absl::string_view value = absl::StripAsciiWhitespace(override_text.substr(equals + 1));
   absl::StatusOr<std::vector<Step>> steps = ParsePath(path);
   if (!steps.ok()) return base::WithContext(steps.status(), context);
-  const auto too_deep = [&context] {
-    return absl::InvalidArgumentError(
-        absl::StrCat(context, ": more than ", kMaxNesting, " messages within each other"));
-  };
-  if (steps->size() > kMaxNesting) return too_deep();
   std::unique_ptr<Message> changed(message->New());
   changed->CopyFrom(*message);
   PERENNIAL_RETURN_IF_ERROR(base::WithContext(Apply(*steps, 0, "", value, changed.get()), context));
-  if (Nesting(*changed) > static_cast<int>(kMaxNesting)) return too_deep();
+  if (Nesting(*changed) > static_cast<int>(kMaxNesting)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(context, ": more than ", kMaxNesting, " messages within each other"));
+  }
   message->GetReflection()->Swap(message, changed.get());
   return absl::OkStatus();
 }

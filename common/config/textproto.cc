@@ -9,7 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_replace.h"
+#include "common/base/excerpt.h"
 #include "common/base/file_io.h"
 #include "common/base/nearest_name.h"
 #include "common/config/field_info.h"
@@ -31,6 +31,9 @@ using ::google::protobuf::io::ErrorCollector;
 using ::google::protobuf::io::Tokenizer;
 
 constexpr int64_t kMaxConfigBytes = int64_t{16} << 20;
+// Of an error.
+constexpr size_t kMaxMessageBytes = 1000;
+constexpr size_t kMaxPathBytes = 400;
 
 // Keeps the first error; what follows from it only confuses.
 class FirstError : public ErrorCollector {
@@ -173,13 +176,13 @@ std::string Explain(const std::string& message, const Descriptor* descriptor) {
     }
   }
   if (Contains(message, "is specified multiple times") && Contains(message, "Non-repeated")) {
-    return absl::StrCat("the field \"", Quoted(message, 0),
+    return absl::StrCat("the field \"", base::Excerpt(Quoted(message, 0)),
                         "\" is given twice; it holds one value, keep one of them");
   }
   if (absl::EndsWith(message, "got: ") || Contains(message, "Reached end of input")) {
     return "the text ends too early; is a \"}\" or a value missing?";
   }
-  return absl::StrReplaceAll(message, {{"\n", " "}});
+  return base::Excerpt(message, kMaxMessageBytes);
 }
 
 // The name that the error is about, where the parser reports the token after it.
@@ -214,8 +217,8 @@ absl::Status ParseTextproto(absl::string_view text, absl::string_view file_name,
     absl::StrAppend(&path, path.empty() ? "" : ".", place.field);
   }
   return absl::InvalidArgumentError(absl::StrCat(
-      file_name, ":", std::max(place.line, 0) + 1, ":", std::max(place.column, 0) + 1, ": ", path,
-      path.empty() ? "" : ": ",
+      file_name, ":", std::max(place.line, 0) + 1, ":", std::max(place.column, 0) + 1, ": ",
+      base::Excerpt(path, kMaxPathBytes), path.empty() ? "" : ": ",
       error.message().empty() ? "not a textproto" : Explain(error.message(), place.descriptor)));
 }
 

@@ -145,22 +145,38 @@ TEST(DataMutationTest, Npy) {
       [](absl::string_view bytes) { return ReadArray(ParseNpy(std::string(bytes), "npy")); }));
 }
 
+// The archive with a ZIP64 end record in front of its own.
+std::string WithZip64End(const std::string& archive) {
+  const size_t end_at = archive.rfind("PK\x05\x06");
+  const auto zeros = [](size_t count) { return std::string(count, '\0'); };
+  const auto widened = [&](size_t at, size_t bytes) {
+    return archive.substr(end_at + at, bytes) + zeros(8 - bytes);
+  };
+  const uint64_t place = end_at;
+  return absl::StrCat(archive.substr(0, end_at), "PK\x06\x06", std::string(1, '\x2c'), zeros(7),
+                      "-", zeros(1), "-", zeros(1), zeros(8), widened(8, 2), widened(10, 2),
+                      widened(12, 4), widened(16, 4), "PK\x06\x07", zeros(4),
+                      absl::string_view(reinterpret_cast<const char*>(&place), 8),
+                      std::string(1, '\x01'), zeros(3), archive.substr(end_at));
+}
+
 TEST(DataMutationTest, Npz) {
-  ExpectBoth(RunMutations(
-      {.corpus = {TestData("stored.npz"), TestData("deflated.npz"), TestData("piped.npz")},
-       .tokens = {"PK\x01\x02", "PK\x03\x04", "PK\x05\x06", "PK\x06\x06", "PK\x06\x07", ".npy",
-                  std::string("\x01\x00\x10\x00", 4), "\xff\xff\xff\xff"},
-       // Deflate may stand for 1032 times its size, and doubles for 8 times theirs.
-       .memory_factor = 1032 * 10},
-      [](absl::string_view bytes) {
-        const absl::StatusOr<NpzFile> file = ParseNpz(std::string(bytes), "npz");
-        if (!file.ok()) return file.status();
-        for (const std::string& name : file->names()) {
-          const absl::Status status = ReadArray(file->Read(name));
-          if (!status.ok()) return status;
-        }
-        return absl::OkStatus();
-      }));
+  ExpectBoth(
+      RunMutations({.corpus = {TestData("stored.npz"), TestData("deflated.npz"),
+                               TestData("piped.npz"), WithZip64End(TestData("deflated.npz"))},
+                    .tokens = {"PK\x01\x02", "PK\x03\x04", "PK\x05\x06", "PK\x06\x06", "PK\x06\x07",
+                               ".npy", std::string("\x01\x00\x10\x00", 4), "\xff\xff\xff\xff"},
+                    // Deflate may stand for 1032 times its size, and doubles for 8 times theirs.
+                    .memory_factor = 1032 * 10},
+                   [](absl::string_view bytes) {
+                     const absl::StatusOr<NpzFile> file = ParseNpz(std::string(bytes), "npz");
+                     if (!file.ok()) return file.status();
+                     for (const std::string& name : file->names()) {
+                       const absl::Status status = ReadArray(file->Read(name));
+                       if (!status.ok()) return status;
+                     }
+                     return absl::OkStatus();
+                   }));
 }
 
 absl::Status ReadTable(absl::string_view text, const CsvOptions& options) {

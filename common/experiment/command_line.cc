@@ -1,14 +1,14 @@
 #include "common/experiment/command_line.h"
 
 #include <algorithm>
-#include <functional>
 
 #include "absl/status/status.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "common/base/excerpt.h"
+#include "common/base/flags.h"
 #include "common/base/nearest_name.h"
 #include "common/base/status_macros.h"
 
@@ -18,13 +18,6 @@ namespace {
 constexpr size_t kMaxSeeds = 100000;
 constexpr int kMaxThreads = 4096;
 
-struct Flag {
-  const char* name;
-  const char* value;  // How help shows the value; null for a switch.
-  const char* help;
-  std::function<absl::Status(const std::string& value, CommandLine& line)> set;
-};
-
 absl::Status Set(std::string& target, const std::string& value, absl::string_view flag) {
   if (value.empty()) {
     return absl::InvalidArgumentError(absl::StrCat("--", flag, ": the value is empty"));
@@ -33,8 +26,8 @@ absl::Status Set(std::string& target, const std::string& value, absl::string_vie
   return absl::OkStatus();
 }
 
-const std::vector<Flag>& Flags() {
-  static const auto* const flags = new std::vector<Flag>{
+const base::FlagSet<CommandLine>& Flags() {
+  static const auto* const flags = new base::FlagSet<CommandLine>({
       {"config", "FILE", "A file, or a ready configuration's name (see --list).",
        [](const auto& v, auto& line) { return Set(line.config, v, "config"); }},
       {"set", "PATH=VALUE", "Changes a field of the configuration; repeatable.",
@@ -64,8 +57,8 @@ const std::vector<Flag>& Flags() {
        [](const auto& v, auto& line) {
          if (!absl::SimpleAtoi(v, &line.threads) || line.threads < 1 ||
              line.threads > kMaxThreads) {
-           return absl::InvalidArgumentError(
-               absl::StrCat("--threads ", v, ": must be a number in 1 .. ", kMaxThreads));
+           return absl::InvalidArgumentError(absl::StrCat(
+               "--threads ", base::Excerpt(v), ": must be a number in 1 .. ", kMaxThreads));
          }
          return absl::OkStatus();
        }},
@@ -89,7 +82,7 @@ const std::vector<Flag>& Flags() {
          line.help = true;
          return absl::OkStatus();
        }},
-  };
+  });
   return *flags;
 }
 
@@ -97,7 +90,7 @@ absl::StatusOr<uint64_t> ParseSeed(absl::string_view text, absl::string_view who
   uint64_t seed;
   if (!absl::SimpleAtoi(text, &seed)) {
     return absl::InvalidArgumentError(
-        absl::StrCat("--seeds ", whole, ": \"", text,
+        absl::StrCat("--seeds ", base::Excerpt(whole), ": \"", base::Excerpt(text),
                      "\" is not a seed (a whole number from 0); write 0..4, 3 or 0..2,7"));
   }
   return seed;
@@ -107,37 +100,7 @@ absl::StatusOr<uint64_t> ParseSeed(absl::string_view text, absl::string_view who
 
 absl::StatusOr<CommandLine> ParseCommandLine(const std::vector<std::string>& arguments) {
   CommandLine line;
-  for (size_t i = 0; i < arguments.size(); ++i) {
-    absl::string_view argument = arguments[i];
-    if (argument == "-h") argument = "--help";
-    if (argument.substr(0, 2) != "--") {
-      return absl::InvalidArgumentError(
-          absl::StrCat("unexpected argument \"", argument, "\"; flags begin with -- (try --help)"));
-    }
-    const std::vector<std::string> parts =
-        absl::StrSplit(argument.substr(2), absl::MaxSplits('=', 1));
-    const auto flag = std::ranges::find(Flags(), absl::string_view(parts[0]), &Flag::name);
-    if (flag == Flags().end()) {
-      std::vector<std::string> names;
-      for (const Flag& known : Flags()) names.push_back(absl::StrCat("--", known.name));
-      return absl::InvalidArgumentError(
-          base::UnknownNameMessage("flag", absl::StrCat("--", parts[0]), names));
-    }
-    std::string value;
-    if (flag->value == nullptr) {
-      if (parts.size() > 1) {
-        return absl::InvalidArgumentError(absl::StrCat("--", flag->name, " takes no value"));
-      }
-    } else if (parts.size() > 1) {
-      value = parts[1];
-    } else if (i + 1 < arguments.size()) {
-      value = arguments[++i];
-    } else {
-      return absl::InvalidArgumentError(
-          absl::StrCat("--", flag->name, " needs a value: --", flag->name, " ", flag->value));
-    }
-    PERENNIAL_RETURN_IF_ERROR(flag->set(value, line));
-  }
+  PERENNIAL_RETURN_IF_ERROR(Flags().Parse(arguments, line));
   return line;
 }
 
@@ -152,12 +115,12 @@ absl::StatusOr<std::vector<uint64_t>> ParseSeeds(absl::string_view text) {
     }
     if (last < first) {
       return absl::InvalidArgumentError(
-          absl::StrCat("--seeds ", text, ": ", range,
+          absl::StrCat("--seeds ", base::Excerpt(text), ": ", base::Excerpt(range),
                        " is empty; write the smaller seed first: ", last, "..", first));
     }
     if (last - first >= kMaxSeeds || seeds.size() + (last - first) >= kMaxSeeds) {
       return absl::InvalidArgumentError(
-          absl::StrCat("--seeds ", text, ": more than ", kMaxSeeds, " seeds"));
+          absl::StrCat("--seeds ", base::Excerpt(text), ": more than ", kMaxSeeds, " seeds"));
     }
     for (uint64_t i = 0; i <= last - first; ++i) seeds.push_back(first + i);
   }
@@ -165,7 +128,7 @@ absl::StatusOr<std::vector<uint64_t>> ParseSeeds(absl::string_view text) {
   const auto repeated = std::ranges::adjacent_find(seeds);
   if (repeated != seeds.end()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("--seeds ", text, ": seed ", *repeated, " stands twice"));
+        absl::StrCat("--seeds ", base::Excerpt(text), ": seed ", *repeated, " stands twice"));
   }
   return seeds;
 }
@@ -182,14 +145,6 @@ std::string SeedsText(const std::vector<uint64_t>& seeds) {
   return absl::StrJoin(ranges, ",");
 }
 
-std::string FlagsHelp() {
-  std::string text;
-  for (const Flag& flag : Flags()) {
-    const std::string usage =
-        absl::StrCat("--", flag.name, flag.value == nullptr ? "" : absl::StrCat(" ", flag.value));
-    absl::StrAppendFormat(&text, "  %-19s %s\n", usage, flag.help);
-  }
-  return text;
-}
+std::string FlagsHelp() { return Flags().Help(19); }
 
 }  // namespace perennial::experiment

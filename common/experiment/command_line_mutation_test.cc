@@ -21,7 +21,6 @@ void ExpectBoth(const MutationCounts& counts) {
 TEST(CommandLineMutationTest, Seeds) {
   ExpectBoth(RunMutations({.corpus = {"0..4", "3", "0..2,7", "18446744073709551615", "5,1..3"},
                            .tokens = {"..", ",", "...", " ", "-", "+1", "99999"},
-                           .quotes_input = true,
                            .memory_base = 8 << 20},  // 100,000 seeds.
                           [](absl::string_view text) {
                             const auto seeds = ParseSeeds(text);
@@ -42,7 +41,6 @@ TEST(CommandLineMutationTest, Flags) {
       {.corpus = {"--config\nsmoke\n--seeds=0..4\n--set\na.b=1\n--set=c=2", "--list",
                   "--threads\n2\n--device\ncpu\n--out=x\n--data\ny\n--resume\n--dry_run"},
        .tokens = {"\n", "--", "=", "--seeds", "--threads", "0", "-1", "--help", "-h", "--set", "é"},
-       .quotes_input = true,
        .memory_base = 8 << 20},
       [](absl::string_view text) {
         const std::vector<std::string> arguments = absl::StrSplit(text, '\n');

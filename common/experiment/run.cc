@@ -498,7 +498,11 @@ absl::Status ExperimentRun::WriteRunInfo(absl::string_view state) {
                           .gemm_peak_flops = gemm_peak_};
   for (const Live& live : units_) {
     info.cpu_seconds[live.unit->key().Id()] = live.cpu_seconds;
-    if (live.failure.has_value()) info.failures[live.unit->key().Id()] = *live.failure;
+    if (live.failure.has_value()) {
+      info.failures[live.unit->key().Id()] = *live.failure;
+    } else {
+      info.flops += live.unit->plan().total_flops() * live.progress;
+    }
   }
   record::FinishEnvironment(&environment_);
   return folder_->WriteRunInfo(record::RunInfoText(info, environment_, sittings_));

@@ -106,7 +106,6 @@ TEST(RecordMutationTest, Safetensors) {
       }));
 }
 
-// But for the sign of zero: a reader of JSON takes -0 for a whole number.
 void ExpectEqual(const RunSummary& a, const RunSummary& b) {
   EXPECT_EQ(std::tie(a.line, a.config, a.fingerprint), std::tie(b.line, b.config, b.fingerprint));
   const auto result = [](const SummaryResult& r) {
@@ -130,19 +129,21 @@ TEST(RecordMutationTest, Summary) {
                              .unit = "flop",
                              .values = {{"0", 1e300}}});
   summary.failed.push_back({.unit = "er.rotated.seed.2", .message = "the loss is nan"});
-  ExpectBoth(RunMutations(
-      {.corpus = {SummaryText(summary).value()}, .tokens = JsonTokens(), .quotes_input = true},
-      [](absl::string_view text) {
-        const absl::StatusOr<RunSummary> parsed = ParseSummary(text);
-        if (!parsed.ok()) return parsed.status();
-        // Twice the same result is refused by the writer only.
-        const absl::StatusOr<std::string> written = SummaryText(*parsed);
-        if (!written.ok()) return written.status();
-        const absl::StatusOr<RunSummary> again = ParseSummary(*written);
-        EXPECT_TRUE(again.ok()) << again.status();
-        if (again.ok()) ExpectEqual(*again, *parsed);
-        return absl::OkStatus();
-      }));
+  ExpectBoth(RunMutations({.corpus = {SummaryText(summary).value()}, .tokens = JsonTokens()},
+                          [](absl::string_view text) {
+                            const absl::StatusOr<RunSummary> parsed = ParseSummary(text);
+                            if (!parsed.ok()) return parsed.status();
+                            // Twice the same result is refused by the writer only.
+                            const absl::StatusOr<std::string> written = SummaryText(*parsed);
+                            if (!written.ok()) return written.status();
+                            const absl::StatusOr<RunSummary> again = ParseSummary(*written);
+                            EXPECT_TRUE(again.ok()) << again.status();
+                            if (again.ok()) {
+                              ExpectEqual(*again, *parsed);
+                              EXPECT_EQ(SummaryText(*again).value(), *written);
+                            }
+                            return absl::OkStatus();
+                          }));
 }
 
 TEST(RecordMutationTest, RunInfo) {

@@ -61,6 +61,8 @@ std::string RunInfoText(const RunInfo& info, const Environment& environment,
       .Add("seeds", info.seeds)
       .Add("state", info.state)
       .Add("gemm_peak_flops", info.gemm_peak_flops)
+      .Add("flops", info.flops)
+      .Add("floor_seconds", info.gemm_peak_flops > 0 ? info.flops / info.gemm_peak_flops : 0)
       .AddRaw("costs", costs.Text());
   if (!info.failures.empty()) {
     base::JsonObject failures;
@@ -80,7 +82,8 @@ StoredRunInfo ParseRunInfo(absl::string_view text) {
                  .data_digest = Text(json, "data_digest"),
                  .seeds = Text(json, "seeds"),
                  .state = Text(json, "state"),
-                 .gemm_peak_flops = Number(json, "gemm_peak_flops")};
+                 .gemm_peak_flops = Number(json, "gemm_peak_flops"),
+                 .flops = Number(json, "flops")};
   const auto costs = json.find("costs");
   if (costs != json.end() && costs->is_object()) {
     for (const auto& [unit, seconds] : costs->items()) {
@@ -102,6 +105,7 @@ StoredRunInfo ParseRunInfo(absl::string_view text) {
     if (!value.empty()) stored.machine[key] = value;
   }
   stored.device = Text(json, "device");
+  stored.threads = Count(json, "threads");
   return stored;
 }
 

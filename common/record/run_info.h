@@ -5,6 +5,7 @@
 //    "line":"continual","config":"smoke","fingerprint":"3f2a90c1b7de","data_digest":"9c0d",
 //    "seeds":"0..2",
 //    "state":"finished","gemm_peak_flops":1.1e11,
+//    "flops":7.2e12,"floor_seconds":65.5,                            their CPU seconds at the peak
 //    "costs":{"er.rotated.seed.0":4.1},                               CPU seconds by unit
 //    "failed":{"er.rotated.seed.1":"the loss is nan in step 12"}}     only if some have failed
 //
@@ -30,10 +31,11 @@ struct RunInfo {
   std::string config;
   std::string fingerprint;
   std::string data_digest;
-  std::string seeds;  // "0..4"
-  std::string state;  // "running", "interrupted", "failed" or "finished"
-  double gemm_peak_flops = 0;
-  std::map<std::string, double> cpu_seconds;    // By unit id, over all sittings.
+  std::string seeds;                          // "0..4"
+  std::string state;                          // "running", "interrupted", "failed" or "finished"
+  double gemm_peak_flops = 0;                 // Of one thread, measured in this sitting, a second.
+  double flops = 0;                           // Done so far.
+  std::map<std::string, double> cpu_seconds;  // By unit id, over all sittings.
   std::map<std::string, std::string> failures;  // Unit id to message.
 };
 
@@ -52,6 +54,7 @@ struct StoredRunInfo {
   // What the last bits of the run's numbers may depend on, by key of run.json; see Machine.
   std::map<std::string, std::string> machine;
   std::string device;
+  int64_t threads = 0;
 };
 
 std::string RunInfoText(const RunInfo& info, const Environment& environment,

@@ -19,6 +19,7 @@ RunInfo Sample() {
           .seeds = "0..2",
           .state = "running",
           .gemm_peak_flops = 1.25e11,
+          .flops = 5e12,
           .cpu_seconds = {{"er.rotated.seed.0", 4.5}, {"er.rotated.seed.1", 0.25}},
           .failures = {{"er.rotated.seed.1", "the loss is nan"}}};
 }
@@ -29,6 +30,7 @@ Environment Somewhere() {
           .build_mode = "optimized",
           .cpu = "a CPU",
           .device = "cpu",
+          .threads = 2,
           .wall_seconds = 10,
           .cpu_seconds = 18,
           .peak_memory_bytes = 1000};
@@ -44,9 +46,11 @@ TEST(RunInfoTest, IsReadAsItWasWritten) {
   EXPECT_EQ(stored.info.seeds, sample.seeds);
   EXPECT_EQ(stored.info.state, sample.state);
   EXPECT_EQ(stored.info.gemm_peak_flops, sample.gemm_peak_flops);
+  EXPECT_EQ(stored.info.flops, sample.flops);
   EXPECT_EQ(stored.info.cpu_seconds, sample.cpu_seconds);
   EXPECT_EQ(stored.info.failures, sample.failures);
   EXPECT_EQ(stored.device, "cpu");
+  EXPECT_EQ(stored.threads, 2);
   EXPECT_EQ(stored.machine, Machine(Somewhere()));
   EXPECT_THAT(stored.machine,
               UnorderedElementsAre(Pair("version", "1.2.3"), Pair("compiler", "gcc"),
@@ -61,6 +65,10 @@ TEST(RunInfoTest, TimesAddUpOverSittings) {
   EXPECT_EQ(second.sittings.wall_seconds, 20);
   EXPECT_EQ(second.sittings.cpu_seconds, 36);
   EXPECT_EQ(second.sittings.peak_memory_bytes, 1000);
+}
+
+TEST(RunInfoTest, TheFloorIsTheTimeAtThePeak) {
+  EXPECT_THAT(RunInfoText(Sample(), Somewhere(), {}), HasSubstr("\"floor_seconds\":40,"));
 }
 
 TEST(RunInfoTest, NoFailuresNoKey) {

@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/excerpt.h"
 #include "common/base/json_text.h"
 #include "common/base/nearest_name.h"
 #include "common/base/status_macros.h"
@@ -39,7 +40,7 @@ bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 absl::Status CheckName(absl::string_view where, absl::string_view what, absl::string_view name) {
   if (base::IsLowerSnakeCase(name)) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrCat(where, ": ", what, " \"", name,
+      absl::StrCat(where, ": ", what, " \"", base::Excerpt(name),
                    "\" must be lower_snake_case: a letter, then letters, digits and underscores"));
 }
 
@@ -50,9 +51,13 @@ absl::Status CheckChoice(absl::string_view where, absl::string_view what, const 
       absl::StrCat(where, ": ", base::UnknownNameMessage(what, value, allowed)));
 }
 
+std::string Where(const SummaryResult& result) {
+  return absl::StrCat("result ", base::Excerpt(result.method), "/", base::Excerpt(result.group),
+                      "/", base::Excerpt(result.metric));
+}
+
 absl::Status CheckResult(const SummaryResult& result) {
-  const std::string where =
-      absl::StrCat("result ", result.method, "/", result.group, "/", result.metric);
+  const std::string where = Where(result);
   PERENNIAL_RETURN_IF_ERROR(CheckName(where, "method", result.method));
   PERENNIAL_RETURN_IF_ERROR(CheckName(where, "metric", result.metric));
   PERENNIAL_RETURN_IF_ERROR(CheckChoice(where, "over", result.over, OverNames()));
@@ -75,7 +80,8 @@ absl::Status CheckResult(const SummaryResult& result) {
   for (const auto& [key, value] : result.values) {
     if (!std::isfinite(value)) {
       return absl::InvalidArgumentError(absl::StrCat(where, ": the value of ", result.over, " ",
-                                                     key, " is ", value, ", not a finite number"));
+                                                     base::Excerpt(key), " is ", value,
+                                                     ", not a finite number"));
     }
   }
   return absl::OkStatus();
@@ -116,8 +122,8 @@ absl::StatusOr<SummaryResult> ParseResult(const Json& json, const std::string& w
                              Member(json, where, "values", &Json::is_object, "an object"));
   for (const auto& [key, value] : values->items()) {
     if (!value.is_number()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(where, ": value \"", key, "\" must be a number, not ", value.type_name()));
+      return absl::InvalidArgumentError(absl::StrCat(
+          where, ": value \"", base::Excerpt(key), "\" must be a number, not ", value.type_name()));
     }
     result.values.emplace(key, value.get<double>());
   }
@@ -174,8 +180,7 @@ absl::StatusOr<std::string> SummaryText(const RunSummary& summary) {
   for (const SummaryResult& result : summary.results) {
     PERENNIAL_RETURN_IF_ERROR(CheckResult(result));
     if (!seen.emplace(result.method, result.group, result.metric).second) {
-      return absl::InvalidArgumentError(absl::StrCat("result ", result.method, "/", result.group,
-                                                     "/", result.metric, " is given twice"));
+      return absl::InvalidArgumentError(absl::StrCat(Where(result), " is given twice"));
     }
     PERENNIAL_ASSIGN_OR_RETURN(const stats::Summary statistics, Statistics(result));
     base::JsonObject values;

@@ -378,11 +378,10 @@ MutationCounts RunMutations(const MutationOptions& options,
     std::string fault;
     if (peak > allowed) fault = absl::StrCat(peak, " bytes held at once; allowed ", allowed);
     if (!status.ok() && message.empty()) fault = "an error without a message";
-    const size_t quotes = options.quotes_input ? 4 * input.size() : 0;
-    if (message.size() > options.max_message_bytes + quotes) {
+    if (message.size() > options.max_message_bytes) {
       fault = absl::StrCat("a message of ", message.size(), " bytes: ", message.substr(0, 1000));
     }
-    if (!options.quotes_input && message.find_first_of("\n\r") != std::string::npos) {
+    if (message.find_first_of("\n\r") != std::string::npos) {
       fault = absl::StrCat("a message of several lines: ", message);
     }
     if (fault.empty() && !status.ok() && trial < seed_count)

@@ -34,9 +34,6 @@ struct MutationOptions {
   std::vector<std::string> tokens;  // Pieces of the format that chance alone would not write.
   uint64_t seed = 1;
   size_t max_message_bytes = 2000;
-  // The message quotes what a user typed, whole and as it is: it may have its length four times
-  // more, and line breaks.
-  bool quotes_input = false;
   // The memory that one call may hold at once: base + factor * bytes of the input.
   int64_t memory_base = 1 << 20;
   int64_t memory_factor = 100;

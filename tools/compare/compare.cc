@@ -3,19 +3,18 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
-#include <functional>
 #include <iostream>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "common/base/file_io.h"
+#include "common/base/flags.h"
 #include "common/base/nearest_name.h"
 #include "common/base/status_macros.h"
 #include "common/record/run_folder.h"
@@ -28,13 +27,6 @@ namespace {
 constexpr char kProgram[] = "tools/bazel run //tools:compare --";
 // Of the default folder's name.
 constexpr size_t kMaxNameLength = 80;
-
-struct Flag {
-  const char* name;
-  const char* value;  // how help shows it; null for a switch
-  const char* help;
-  std::function<absl::Status(const std::string& value, CommandLine& line)> set;
-};
 
 absl::Status AddNames(const char* flag, const std::string& value, std::vector<std::string>& names) {
   for (const absl::string_view name : absl::StrSplit(value, ',')) {
@@ -60,8 +52,8 @@ absl::Status SetText(const char* flag, const std::string& value, std::string& te
   return absl::OkStatus();
 }
 
-const std::vector<Flag>& Flags() {
-  static const auto* const flags = new std::vector<Flag>{
+const base::FlagSet<CommandLine>& Flags() {
+  static const auto* const flags = new base::FlagSet<CommandLine>({
       {"metric", "M[,M]", "What to compare; else what all methods have,\nbut for costs.",
        [](const auto& v, auto& line) { return AddNames("metric", v, line.options.metrics); }},
       {"group", "G[,G]", "Streams or data sets; else those of all runs.",
@@ -108,23 +100,14 @@ const std::vector<Flag>& Flags() {
          line.help = true;
          return absl::OkStatus();
        }},
-  };
+  });
   return *flags;
 }
 
 std::string Help() {
   std::string text =
       absl::StrCat("Compares finished runs: paired tests, CSV, a LaTeX table, SVG figures.\n\n",
-                   kProgram, " RUN_FOLDER ... [flags]\n\n");
-  for (const Flag& flag : Flags()) {
-    const std::string usage =
-        absl::StrCat("--", flag.name, flag.value == nullptr ? "" : absl::StrCat(" ", flag.value));
-    bool first = true;
-    for (const absl::string_view line : absl::StrSplit(flag.help, '\n')) {
-      absl::StrAppendFormat(&text, "  %-25s %s\n", first ? usage : "", line);
-      first = false;
-    }
-  }
+                   kProgram, " RUN_FOLDER ... [flags]\n\n", Flags().Help(25));
   absl::StrAppend(&text,
                   "\nFiles: results.csv (every method and metric), pairs.csv (every test), "
                   "values.csv\n(every replicate), table.tex (for booktabs), means-*.svg, "
@@ -167,42 +150,7 @@ std::string DefaultFolder(const std::vector<FinishedRun>& runs) {
 
 absl::StatusOr<CommandLine> ParseCommandLine(const std::vector<std::string>& arguments) {
   CommandLine line;
-  for (size_t i = 0; i < arguments.size(); ++i) {
-    absl::string_view argument = arguments[i];
-    if (argument == "-h") argument = "--help";
-    if (argument.empty()) return absl::InvalidArgumentError("an argument is empty");
-    if (argument[0] != '-') {
-      line.folders.emplace_back(argument);
-      continue;
-    }
-    if (argument.substr(0, 2) != "--") {
-      return absl::InvalidArgumentError(
-          absl::StrCat("unexpected argument \"", argument, "\"; flags begin with -- (try --help)"));
-    }
-    const std::vector<std::string> parts =
-        absl::StrSplit(argument.substr(2), absl::MaxSplits('=', 1));
-    const auto flag = std::ranges::find(Flags(), absl::string_view(parts[0]), &Flag::name);
-    if (flag == Flags().end()) {
-      std::vector<std::string> names;
-      for (const Flag& known : Flags()) names.push_back(absl::StrCat("--", known.name));
-      return absl::InvalidArgumentError(
-          base::UnknownNameMessage("flag", absl::StrCat("--", parts[0]), names));
-    }
-    std::string value;
-    if (flag->value == nullptr) {
-      if (parts.size() > 1) {
-        return absl::InvalidArgumentError(absl::StrCat("--", flag->name, " takes no value"));
-      }
-    } else if (parts.size() > 1) {
-      value = parts[1];
-    } else if (i + 1 < arguments.size()) {
-      value = arguments[++i];
-    } else {
-      return absl::InvalidArgumentError(
-          absl::StrCat("--", flag->name, " needs a value: --", flag->name, " ", flag->value));
-    }
-    PERENNIAL_RETURN_IF_ERROR(flag->set(value, line));
-  }
+  PERENNIAL_RETURN_IF_ERROR(Flags().Parse(arguments, line, &line.folders));
   return line;
 }
 

@@ -17,7 +17,7 @@
 #include "common/base/nearest_name.h"
 #include "common/base/status_macros.h"
 #include "common/record/run_folder.h"
-#include "nlohmann/json.hpp"
+#include "common/record/run_info.h"
 
 namespace perennial::compare {
 namespace {
@@ -109,21 +109,12 @@ constexpr const char* kMachineKeys[] = {"cpu",  "device",   "threads",
                                         "blas", "compiler", "build_mode"};
 
 void ReadRunInfo(const std::string& text, FinishedRun& run) {
-  const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object()) return;
-  const auto keep = [&](const char* key) {
-    const auto found = json.find(key);
-    if (found == json.end()) return;
-    if (found->is_string()) run.machine[key] = found->get<std::string>();
-    if (found->is_number_integer()) run.machine[key] = found->dump();
-  };
-  for (const char* key : kCodeKeys) keep(key);
-  for (const char* key : kMachineKeys) keep(key);
-  const auto costs = json.find("costs");
-  if (costs == json.end() || !costs->is_object()) return;
-  for (const auto& [unit, seconds] : costs->items()) {
-    if (seconds.is_number()) run.cpu_seconds[unit] = seconds.get<double>();
-  }
+  record::StoredRunInfo stored = record::ParseRunInfo(text);
+  run.data_digest = std::move(stored.info.data_digest);
+  run.cpu_seconds = std::move(stored.info.cpu_seconds);
+  run.machine = std::move(stored.machine);
+  if (!stored.device.empty()) run.machine["device"] = stored.device;
+  if (stored.threads > 0) run.machine["threads"] = absl::StrCat(stored.threads);
 }
 
 absl::StatusOr<FinishedRun> ReadRun(const std::string& shown, const std::string& path) {
@@ -307,10 +298,11 @@ std::vector<std::string> ComparabilityWarnings(const std::vector<FinishedRun>& r
         absl::StrAppend(&warning, "; and ", differences.size() - kMaxDifferences, " more");
       }
       warnings.push_back(std::move(warning));
-    } else if (first.summary.fingerprint != other.summary.fingerprint) {
-      warnings.push_back(absl::StrCat(first.label, " and ", other.label,
-                                      " have equal configurations and other fingerprints, so "
-                                      "their data differs"));
+    }
+    const bool known = !first.data_digest.empty() && !other.data_digest.empty();
+    if (known ? first.data_digest != other.data_digest
+              : differences.empty() && first.summary.fingerprint != other.summary.fingerprint) {
+      warnings.push_back(absl::StrCat(first.label, " and ", other.label, " have other data"));
     }
   }
   for (const char* key : kCodeKeys) {

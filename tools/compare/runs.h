@@ -20,6 +20,7 @@ struct FinishedRun {
   std::string config_text;  // config.textproto without its comments
   record::RunSummary summary;
   // From run.json; empty where it is missing or damaged.
+  std::string data_digest;
   std::map<std::string, std::string> machine;  // by key: cpu, compiler, git_revision, ...
   std::map<std::string, double> cpu_seconds;   // by the unit's Id()
 };

@@ -137,13 +137,13 @@ TEST_F(ReadRunsTest, WarnsOfConfigurationsDataCodeAndMachines) {
   WriteRun("a", "epochs: 1\nrate: 0.1\n", "000000000000");
   WriteRun("b", "epochs: 2\nrate: 0.1\n", "111111111111");
   WriteRun("c", "epochs: 1\nrate: 0.1\n", "222222222222");
-  Write("a/run.json", R"({"cpu":"EPYC","git_revision":"1"})");
-  Write("b/run.json", R"({"cpu":"Xeon","git_revision":"1"})");
+  Write("a/run.json", R"({"cpu":"EPYC","git_revision":"1","data_digest":"d1"})");
+  Write("b/run.json", R"({"cpu":"Xeon","git_revision":"1","data_digest":"d2"})");
   Write("c/run.json", R"({"cpu":"EPYC","git_revision":"2"})");
   EXPECT_THAT(
       ComparabilityWarnings(*ReadRuns({"a", "b", "c"}, {}, folder_)),
-      ElementsAre("configurations differ, a -> b: epochs: 1 -> 2",
-                  "a and c have equal configurations and other fingerprints, so their data differs",
+      ElementsAre("configurations differ, a -> b: epochs: 1 -> 2", "a and b have other data",
+                  "a and c have other data",
                   "git_revision differs: 1 (a, b), 2 (c); a difference may come from the code",
                   "cpu differs: EPYC (a, c), Xeon (b); do not compare CPU seconds"));
 }
