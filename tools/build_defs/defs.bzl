@@ -64,6 +64,22 @@ def cc_test(name, copts = [], deps = [], env = {}, size = "small", **kwargs):
         **kwargs
     )
 
+def cc_mutation_test(name, **kwargs):
+    """A seeded mutation test of parsers (//common/testing:mutation), two seconds a parser; and
+    `<name>_long`, tagged manual, of five minutes a parser, for an evening with --config=asan.
+    """
+    for suffix, size, seconds, tags in [
+        ("", "small", "2", []),
+        ("_long", "enormous", "300", ["manual"]),
+    ]:
+        cc_test(
+            name = name + suffix,
+            size = size,
+            env = {"PERENNIAL_MUTATION_SECONDS": seconds},
+            tags = tags,
+            **kwargs
+        )
+
 def cc_benchmark(name, srcs, copts = [], data = [], deps = [], smoke_args = [], tags = [], **kwargs):
     """A Google Benchmark program, and the test `<name>_smoke` that runs each benchmark briefly."""
     native.cc_library(
