@@ -1,7 +1,6 @@
 #include "common/config/textproto.h"
 
 #include <cstdlib>
-#include <random>
 #include <string>
 
 #include "common/base/file_io.h"
@@ -106,38 +105,6 @@ TEST(ParseTextproto, DeepNestingIsAnErrorNotACrash) {
   std::string text;
   for (int i = 0; i < 100000; ++i) text += i == 0 ? "tree {" : "child {";
   ErrorOf(text);
-}
-
-TEST(ParseTextproto, MutatedTextsNeverCrash) {
-  const std::string seed =
-      "line: \"causal\" optimizer { learning_rate: 1e-3 schedule: STEPWISE }\n"
-      "learners: [{ name: \"er\" replay { buffer: 10 } }, { name: \"b\" plain: true }]\n"
-      "widths: [1, 2] blob: \"\\000\\377\" weights { key: \"a\" value: 0.5 } # end\n";
-  const std::string alphabet = "{}[]<>:;,\"'\\#-0123456789.abexn \n\t\x01\xff";
-  std::mt19937_64 random(7);
-  for (int i = 0; i < 20000; ++i) {
-    std::string text = seed;
-    for (int edits = 1 + random() % 4; edits > 0; --edits) {
-      const size_t at = random() % text.size();
-      const char c = alphabet[random() % alphabet.size()];
-      switch (random() % 3) {
-        case 0:
-          text[at] = c;
-          break;
-        case 1:
-          text.insert(at, 1, c);
-          break;
-        default:
-          text.erase(at, 1 + random() % 5);
-      }
-      if (text.empty()) text = "a";
-    }
-    TestConfig config;
-    const absl::Status status = ParseTextproto(text, "a", &config);
-    if (!status.ok()) {
-      EXPECT_THAT(std::string(status.message()), StartsWith("a:")) << text;
-    }
-  }
 }
 
 TEST(LoadTextproto, ReadsAFileAndNamesAMissingOne) {
