@@ -215,6 +215,15 @@ absl::Status Apply(const std::vector<Step>& steps, size_t at, const std::string&
   const Reflection* reflection = message->GetReflection();
   std::string path = absl::StrCat(parent, parent.empty() ? "" : ".", step.field);
   const bool last = at + 1 == steps.size();
+  if (const auto* choice = field->containing_oneof(); choice != nullptr && !last) {
+    // A field of another member would replace the one that is set, with all it holds.
+    const FieldDescriptor* chosen = reflection->GetOneofFieldDescriptor(*message, choice);
+    if (chosen != nullptr && chosen != field) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(parent.empty() ? choice->name() : parent, " is \"", chosen->name(),
+                       "\", which ", path, " would replace; write ", path, "={...} for that"));
+    }
+  }
   const bool is_message = field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE;
   if (!last && !is_message) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": a field of type ", TypeName(*field),

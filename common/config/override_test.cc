@@ -113,9 +113,8 @@ TEST_F(Override, ReplacesWholeMessages) {
 }
 
 TEST_F(Override, WalkingIntoAOneofMemberSelectsIt) {
-  Set("learners[0].connectivity.points=9");
-  EXPECT_TRUE(config_.learners(0).has_connectivity());
-  EXPECT_FALSE(config_.learners(0).has_replay());
+  Set("learners[2].connectivity.points=9");
+  EXPECT_TRUE(config_.learners(2).has_connectivity());
 }
 
 TEST_F(Override, UnknownFieldNamesNearestAndAllowed) {
@@ -158,6 +157,19 @@ TEST_F(Override, WrongPathsAreRefused) {
   EXPECT_THAT(ErrorOf("widths[0=1"), HasSubstr("not a path"));
   EXPECT_THAT(ErrorOf("widths[-1]=1"), HasSubstr("not a path"));
   EXPECT_THAT(ErrorOf("tasks.more=1"), HasSubstr("tasks: a field of type int32 has no field"));
+}
+
+TEST(ApplyOverride, AFieldOfAnotherChoiceDoesNotReplaceWhatIsChosen) {
+  TestConfig config;
+  config.add_learners()->mutable_replay()->set_buffer(10);
+  EXPECT_EQ(
+      ApplyOverride("learners[0].connectivity.points=3", &config).message(),
+      "--set learners[0].connectivity.points=3: learners[0] is \"replay\", which "
+      "learners[0].connectivity would replace; write learners[0].connectivity={...} for that");
+  EXPECT_EQ(config.learners(0).replay().buffer(), 10);
+  EXPECT_TRUE(ApplyOverride("learners[0].replay.buffer=11", &config).ok());
+  EXPECT_TRUE(ApplyOverride("learners[0].connectivity={points: 3}", &config).ok());
+  EXPECT_EQ(config.learners(0).connectivity().points(), 3);
 }
 
 }  // namespace

@@ -35,16 +35,17 @@ const base::FlagSet<CommandLine>& Flags() {
          line.overrides.push_back(v);
          return absl::OkStatus();
        }},
-      {"seeds", "A..B", "Seeds, both ends included; also 3 or 0..2,7.",
+      {"seeds", "A..B",
+       "Seeds, both ends included; also 3 or 0..2,7.\nElse the line's own, as --dry_run shows.",
        [](const auto& v, auto& line) -> absl::Status {
          PERENNIAL_ASSIGN_OR_RETURN(line.seeds, ParseSeeds(v));
          return absl::OkStatus();
        }},
-      {"out", "DIR", "The run's folder.",
+      {"out", "DIR", "The run's folder; else\nruns/<line>/<configuration>-<fingerprint>.",
        [](const auto& v, auto& line) { return Set(line.out, v, "out"); }},
       {"data", "DIR", "The data set's files, instead of those of the build.",
        [](const auto& v, auto& line) { return Set(line.data, v, "data"); }},
-      {"device", "cpu|cuda", "Where to compute.",
+      {"device", "cpu|cuda", "Where to compute; cpu if not given.",
        [](const auto& v, auto& line) {
          if (v != "cpu" && v != "cuda") {
            return absl::InvalidArgumentError(
@@ -53,7 +54,7 @@ const base::FlagSet<CommandLine>& Flags() {
          line.device = v;
          return absl::OkStatus();
        }},
-      {"threads", "N", "Units at the same time; numbers do not depend on it.",
+      {"threads", "N", "Units at the same time, else one a core; numbers\ndo not depend on it.",
        [](const auto& v, auto& line) {
          if (!absl::SimpleAtoi(v, &line.threads) || line.threads < 1 ||
              line.threads > kMaxThreads) {

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "common/base/file_io.h"
@@ -66,16 +67,28 @@ absl::StatusOr<Configuration> LoadConfiguration(const Line& line, const CommandL
     path = found->path;
   }
   config.name = std::filesystem::path(path).stem().string();
-  // Messages show the path as the user gave it.
   PERENNIAL_ASSIGN_OR_RETURN(const std::string text, base::ReadFile(path));
+  // That of a run folder says in its first line what it is called.
+  std::vector<absl::string_view> words = absl::StrSplit(text.substr(0, text.find('\n')), ", ");
+  if (words.size() > 1 && absl::StartsWith(words[0], "# line: ") &&
+      absl::ConsumePrefix(&words[1], "configuration: ")) {
+    config.name = std::string(words[1]);
+  }
+  // Messages show the path as the user gave it.
   PERENNIAL_RETURN_IF_ERROR(
       config::ParseTextproto(text, surroundings.Shown(path), config.message.get()));
   for (const std::string& override_text : command.overrides) {
     PERENNIAL_RETURN_IF_ERROR(config::ApplyOverride(override_text, config.message.get()));
   }
   config::FillDefaults(config.message.get());
-  PERENNIAL_RETURN_IF_ERROR(config::Validate(*config.message));
-  PERENNIAL_RETURN_IF_ERROR(line.FinishConfig(*config.message));
+  // All that is out of range, in one line.
+  absl::Status valid = config::Validate(*config.message);
+  if (valid.ok()) valid = line.FinishConfig(*config.message);
+  if (!valid.ok()) {
+    return absl::Status(
+        valid.code(),
+        absl::StrCat(config.name, ": ", absl::StrReplaceAll(valid.message(), {{"\n", "; "}})));
+  }
   return config;
 }
 

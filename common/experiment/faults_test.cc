@@ -208,11 +208,12 @@ TEST_F(FaultsTest, OfTwoProcessesInOneFolderTheSecondIsRefused) {
   Process first(Slow("run", "8"), options_);
   AwaitCheckpoint("run");
   std::vector<std::string> again = Slow("run", "8");
-  EXPECT_THAT(RunProcess(again, options_).log, HasSubstr("holds an unfinished run; add --resume"));
-  again.push_back("--resume");
-  const ProcessResult second = RunProcess(again, options_);
-  EXPECT_EQ(second.exit_code, 1);
-  EXPECT_THAT(second.log, HasSubstr(absl::StrCat("is in use by process ", first.id())));
+  for (int i = 0; i < 2; ++i) {
+    const ProcessResult second = RunProcess(again, options_);
+    EXPECT_EQ(second.exit_code, 1);
+    EXPECT_THAT(second.log, HasSubstr(absl::StrCat("is in use by process ", first.id())));
+    again.push_back("--resume");
+  }
   const ProcessResult result = first.Wait();
   EXPECT_EQ(result.exit_code, 0) << result.log;
 }

@@ -1,6 +1,7 @@
 #include "common/experiment/harness.h"
 
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -67,6 +68,7 @@ absl::Status Run(const Line& line, const std::vector<std::string>& arguments,
         command.seeds.empty() ? line.default_seeds() : command.seeds;
     std::vector<std::unique_ptr<population::Unit>> all;
     for (const uint64_t seed : seeds) {
+      if (surroundings.stopped()) return absl::CancelledError("interrupted");
       PERENNIAL_ASSIGN_OR_RETURN(auto units, experiment->Units(seed));
       std::ranges::move(units, std::back_inserter(all));
     }
@@ -99,6 +101,10 @@ int Main(const Line& line, int argc, char** argv) {
       .working_folder =
           typed_in != nullptr ? typed_in : std::filesystem::current_path(ignored).string(),
       .stop = &g_stop};
+  winsize window = {};
+  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 0) {
+    surroundings.columns = window.ws_col;
+  }
   if (checkpoint_seconds != nullptr &&
       !absl::SimpleAtod(checkpoint_seconds, &surroundings.checkpoint_seconds)) {
     std::cerr << "error: PERENNIAL_CHECKPOINT_SECONDS is \"" << checkpoint_seconds
@@ -107,8 +113,12 @@ int Main(const Line& line, int argc, char** argv) {
   }
   const absl::Status status =
       Run(line, std::vector<std::string>(argv + 1, argv + argc), surroundings);
-  if (status.ok()) return 0;
   std::cout.flush();
+  if (status.ok() && !std::cout) {
+    std::cerr << "error: the standard output cannot be written" << std::endl;
+    return 1;
+  }
+  if (status.ok()) return 0;
   std::cerr << (absl::IsCancelled(status) ? "" : "error: ") << status.message() << std::endl;
   return absl::IsCancelled(status) ? 130 : 1;
 }

@@ -212,7 +212,7 @@ TEST_F(HarnessTest, WhereEveryCheckpointIsDamagedTheRunSaysSoAndTouchesNothing) 
   }
   const std::string metrics = Contents("run/metrics.jsonl");
   EXPECT_THAT(ErrorOf({"--config", "long", "--out", "run", "--resume"}),
-              AllOf(HasSubstr("checkpoints"), HasSubstr(".ckpt")));
+              AllOf(HasSubstr("checkpoints"), HasSubstr(".safetensors")));
   EXPECT_EQ(Contents("run/metrics.jsonl"), metrics);
 }
 
@@ -331,6 +331,43 @@ TEST_F(HarnessTest, ALineAddsPlotsWhoseNumbersStandBesideTheReport) {
   ASSERT_TRUE(RunWith({"--out", "run"}).ok());
   EXPECT_THAT(Contents("run/report.html"), HasSubstr("Where walks of this scale end"));
   EXPECT_THAT(Contents("run/plots/where_walks_of_this_scale_end.csv"), HasSubstr("left"));
+}
+
+TEST_F(HarnessTest, AReportThatWasRemovedIsMadeAgain) {
+  ASSERT_TRUE(RunWith({"--out", "run"}).ok());
+  const std::string summary = Contents("run/summary.json");
+  std::filesystem::remove(folder_ + "/run/report.html");
+  ASSERT_TRUE(RunWith({"--out", "run"}).ok());
+  EXPECT_THAT(Contents("run/report.html"), HasSubstr("Random walks"));
+  EXPECT_EQ(Contents("run/summary.json"), summary);
+}
+
+TEST_F(HarnessTest, ALostStreamIsSaid) {
+  ASSERT_TRUE(RunWith({"--out", "run", "--seeds", "0"}).ok());
+  std::filesystem::remove(folder_ + "/run/metrics.jsonl");
+  ASSERT_TRUE(RunWith({"--out", "run", "--seeds", "1"}).ok());
+  EXPECT_THAT(log_, HasSubstr("warning: the metrics.jsonl of run is gone"));
+}
+
+TEST_F(HarnessTest, ARunsOwnConfigurationIsTheSameOne) {
+  ASSERT_TRUE(RunWith({"--config", "long", "--out", "run", "--set", "scale=3"}).ok());
+  ASSERT_TRUE(RunWith({"--config", "run/config.textproto", "--out", "run"}).ok());
+  EXPECT_THAT(out_, HasSubstr("This run is finished"));
+  ASSERT_TRUE(RunWith({"--config", "run/config.textproto", "--out", "again"}).ok());
+  EXPECT_EQ(Contents("again/summary.json"), Contents("run/summary.json"));
+}
+
+TEST_F(HarnessTest, AStopWhilePlanningLeavesNothing) {
+  stop_ = true;
+  EXPECT_EQ(RunWith({"--out", "run"}).code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(RunWith({"--dry_run"}).code(), absl::StatusCode::kCancelled);
+  EXPECT_FALSE(base::FolderExists(folder_ + "/run"));
+}
+
+TEST_F(HarnessTest, AllThatIsOutOfRangeStandsInOneLine) {
+  const std::string error = ErrorOf({"--set", "steps=0", "--set", "scale=-1"});
+  EXPECT_THAT(error, AllOf(HasSubstr("short: "), HasSubstr("steps"), HasSubstr("; "),
+                           HasSubstr("scale"), Not(HasSubstr("\n"))));
 }
 
 TEST_F(HarnessTest, CostsAddUpOverSittings) {

@@ -63,6 +63,7 @@ std::string PlanText(const std::vector<std::unique_ptr<population::Unit>>& units
   std::vector<population::Unit*> pointers;
   for (const auto& unit : units) pointers.push_back(unit.get());
   const double memory = population::PlannedMemoryBytes(pointers, threads);
+  const auto free = static_cast<double>(base::AvailableMemoryBytes());
   const double peak = kernels::MeasureGemmPeak();
   const double floor = std::max(all / threads, longest) / peak;
   return absl::StrCat(
@@ -70,9 +71,10 @@ std::string PlanText(const std::vector<std::unique_ptr<population::Unit>>& units
       threads, threads == 1 ? " thread" : " threads", ".\n",
       absl::StrFormat(
           "%.3f TFLOP; at the measured %.1f GFLOP/s a thread at least %s, about %s as a "
-          "rule.\nUnits at work take at most %.3g GB of memory; %.3g GB are free.\n",
+          "rule.\nUnits at work take at most %.3g GB of memory; %.3g GB are free.%s\n",
           all / 1e12, peak / 1e9, DurationText(floor), DurationText(floor / kUsualFloorShare),
-          memory / 1e9, static_cast<double>(base::AvailableMemoryBytes()) / 1e9));
+          memory / 1e9, free / 1e9,
+          memory > free ? " They do not fit: the run would be refused." : ""));
 }
 
 }  // namespace perennial::experiment

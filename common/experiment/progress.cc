@@ -33,12 +33,14 @@ std::string ProgressText(double fraction, double seconds, double units_done, int
   return text;
 }
 
-Progress::Progress(std::ostream& out, bool terminal, double flops, int64_t units, double done)
+Progress::Progress(std::ostream& out, bool terminal, double flops, int64_t units, double done,
+                   int columns)
     : out_(out),
       terminal_(terminal),
       flops_(flops),
       units_(units),
       start_fraction_(done),
+      columns_(columns),
       start_(std::chrono::steady_clock::now()) {}
 
 double Progress::Elapsed() const {
@@ -64,9 +66,16 @@ void Progress::Draw(double fraction, double units_done, bool last) {
   const double elapsed = std::max(Elapsed(), 1e-9);
   const double gained = fraction - start_fraction_;
   const double left = gained > 0 ? elapsed * (1 - fraction) / gained : 0;
-  const std::string text = ProgressText(fraction, elapsed, units_done, units_,
-                                        gained * flops_ / elapsed, left, terminal_ ? 20 : 0);
+  const auto text_with_bar = [&](int bar_width) {
+    return ProgressText(fraction, elapsed, units_done, units_, gained * flops_ / elapsed, left,
+                        bar_width);
+  };
+  std::string text = text_with_bar(terminal_ ? 20 : 0);
   if (terminal_) {
+    // A line that wraps could not be drawn over.
+    const size_t room = std::max(columns_ - 1, 0);
+    if (text.size() > room) text = text_with_bar(0);
+    text.resize(std::min(text.size(), room));
     out_ << "\r" << text << "\x1b[K" << (last ? "\n" : "");
   } else {
     out_ << text << "\n";

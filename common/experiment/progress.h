@@ -21,7 +21,9 @@ std::string DurationText(double seconds);
 class Progress {
  public:
   // `flops`: of the whole run; `done`: the share already done when it starts (a resumed run).
-  Progress(std::ostream& out, bool terminal, double flops, int64_t units, double done);
+  // `columns`: of the terminal.
+  Progress(std::ostream& out, bool terminal, double flops, int64_t units, double done,
+           int columns = 80);
 
   // Thread-safe; draws at most every 0.1 s on a terminal, every 5 s elsewhere.
   void Update(double fraction, double units_done);
@@ -39,6 +41,7 @@ class Progress {
   const double flops_;
   const int64_t units_;
   const double start_fraction_;
+  const int columns_;
   const std::chrono::steady_clock::time_point start_;
   std::mutex mutex_;
   double last_drawn_ = -1e9;

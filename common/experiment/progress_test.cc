@@ -37,5 +37,24 @@ TEST(ProgressTest, ALogIsNotFlooded) {
   EXPECT_EQ(std::ranges::count(log.str(), '\n'), 1);
 }
 
+TEST(ProgressTest, ALineNeverFillsANarrowTerminal) {
+  for (const int columns : {200, 80, 60, 40, 10, 1}) {
+    std::ostringstream out;
+    Progress progress(out, /*terminal=*/true, 1e12, 1000, 0, columns);
+    progress.Finish(0.5, 500);
+    std::string line = out.str();
+    line = line.substr(1, line.find('\x1b') - 1);
+    EXPECT_LT(line.size(), static_cast<size_t>(columns)) << line;
+    EXPECT_EQ(line.find('[') != std::string::npos, columns >= 80) << line;
+  }
+}
+
+TEST(ProgressTest, ANoteStandsOnALineOfItsOwn) {
+  std::ostringstream out;
+  Progress progress(out, /*terminal=*/true, 1, 1, 0);
+  progress.Note("failed: er");
+  EXPECT_EQ(out.str(), "\r\x1b[Kfailed: er\n");
+}
+
 }  // namespace
 }  // namespace perennial::experiment

@@ -242,6 +242,8 @@ absl::Status ExperimentRun::Execute(const CommandLine& command, Experiment& expe
   }
 
   if (earlier.state == record::RunState::kUnfinished && !command.resume) {
+    // In use, or to be resumed?
+    PERENNIAL_RETURN_IF_ERROR(record::RunFolder::Open(path).status());
     return absl::FailedPreconditionError(
         absl::StrCat(shown,
                      " holds an unfinished run; add --resume to go on with it, or choose "
@@ -250,11 +252,15 @@ absl::Status ExperimentRun::Execute(const CommandLine& command, Experiment& expe
   if (earlier.state == record::RunState::kFinished && seeds_ == earlier.seeds) {
     // --resume tries again what has failed.
     const bool again = command.resume && !earlier.summary->failed.empty();
-    if (!again) return ShowAgain(path, *earlier.summary);
+    // A report that was removed is made again from the checkpoints.
+    const bool whole = base::FileExists(base::JoinPath(path, record::kReportFile));
+    if (whole && !again) return ShowAgain(path, *earlier.summary);
   }
 
-  environment_ = record::CollectEnvironment(
-      {.blas = kernels::BlasVersion(), .threads = threads, .device = command.device});
+  environment_ = record::CollectEnvironment({.libtorch = kernels::LibTorchVersion(),
+                                             .blas = kernels::BlasVersion(),
+                                             .threads = threads,
+                                             .device = command.device});
   PERENNIAL_RETURN_IF_ERROR(CheckMachine(earlier.info));
   gemm_peak_ = kernels::MeasureGemmPeak();
   PERENNIAL_RETURN_IF_ERROR(MakeUnits(experiment, path));
@@ -268,6 +274,11 @@ absl::Status ExperimentRun::Execute(const CommandLine& command, Experiment& expe
     PERENNIAL_RETURN_IF_ERROR(WriteRunInfo("running"));
     PERENNIAL_RETURN_IF_ERROR(folder_->WriteConfig(ConfigText()));
   } else {
+    if (!base::FileExists(base::JoinPath(path, record::kMetricsFile))) {
+      surroundings_.log << "warning: the " << record::kMetricsFile << " of " << shown
+                        << " is gone; what was measured on the way so far is missing from the new "
+                           "one (results are not concerned)\n";
+    }
     PERENNIAL_ASSIGN_OR_RETURN(folder_, record::RunFolder::Open(path));
     PERENNIAL_ASSIGN_OR_RETURN(const record::RunState locked, folder_->State());
     if (locked != earlier.state) {
@@ -314,6 +325,9 @@ absl::Status ExperimentRun::MakeUnits(Experiment& experiment, const std::string&
   std::vector<std::vector<std::unique_ptr<Unit>>> by_seed;
   size_t most = 0;
   for (const uint64_t seed : seeds_) {
+    if (surroundings_.stopped()) {
+      return absl::CancelledError("interrupted before anything began");
+    }
     PERENNIAL_ASSIGN_OR_RETURN(auto units, experiment.Units(seed));
     most = std::max(most, units.size());
     by_seed.push_back(std::move(units));
@@ -383,7 +397,7 @@ absl::Status ExperimentRun::RunUnits(int threads, int64_t memory_bytes) {
   for (Live& live : units_) live.progress = live.unit->progress();
   const Totals before = Sum();
   progress_.emplace(surroundings_.log, surroundings_.terminal, before.flops,
-                    static_cast<int64_t>(units_.size()), before.fraction());
+                    static_cast<int64_t>(units_.size()), before.fraction(), surroundings_.columns);
   const absl::Status status = population::RunUnits(
       Units(),
       {.threads = threads,

@@ -5,6 +5,7 @@
 #include "common/base/cpu_clock.h"
 #include "common/kernels/aligned.h"
 #include "common/kernels/gemm.h"
+#include "torch/version.h"
 
 // Exported by libtorch_cpu.
 extern "C" void MKL_Get_Version_String(char* buffer, int length);
@@ -27,6 +28,8 @@ double MeasureGemmPeak(int repeats) {
   }
   return best;
 }
+
+std::string LibTorchVersion() { return TORCH_VERSION; }
 
 std::string BlasVersion() {
   char buffer[256] = {};

@@ -13,6 +13,9 @@ double MeasureGemmPeak(int repeats = 5);
 // Name and version of the BLAS in use.
 std::string BlasVersion();
 
+// "2.11.0", of the library that is linked.
+std::string LibTorchVersion();
+
 }  // namespace perennial::kernels
 
 #endif  // PERENNIAL_COMMON_KERNELS_PEAK_H_

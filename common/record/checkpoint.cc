@@ -1,10 +1,9 @@
 #include "common/record/checkpoint.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -24,12 +23,10 @@
 namespace perennial::record {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "the trailer is little-endian");
-
-constexpr absl::string_view kMagic = "PRNLCKP1";
-constexpr size_t kTrailerBytes = 8 + 8 + 64;
 constexpr int64_t kMaxCheckpointBytes = int64_t{64} << 30;
 constexpr size_t kKept = 2;
+constexpr size_t kChecksumDigits = 32;
+constexpr char kEnding[] = ".safetensors";
 
 void CheckName(absl::string_view name) {
   const bool sound =
@@ -40,59 +37,52 @@ void CheckName(absl::string_view name) {
   CHECK(sound) << "the checkpoint's name \"" << name << "\"";
 }
 
-std::string FileName(absl::string_view name, int64_t generation) {
-  return absl::StrCat(name, absl::StrFormat("-%08d.ckpt", generation));
-}
-
-// The generations of a name that are there, newest first. No folder, no generations.
-absl::StatusOr<std::vector<int64_t>> Generations(absl::string_view folder, absl::string_view name) {
-  std::vector<int64_t> generations;
-  if (!base::FolderExists(folder)) return generations;
-  PERENNIAL_ASSIGN_OR_RETURN(const std::vector<std::string> files, base::ListFolder(folder));
-  for (absl::string_view file : files) {
-    int64_t generation;
-    if (absl::ConsumePrefix(&file, absl::StrCat(name, "-")) &&
-        absl::ConsumeSuffix(&file, ".ckpt") && file.size() >= 8 &&
-        std::all_of(file.begin(), file.end(), [](char c) { return c >= '0' && c <= '9'; }) &&
-        absl::SimpleAtoi(file, &generation)) {
-      generations.push_back(generation);
-    }
-  }
-  std::sort(generations.rbegin(), generations.rend());
-  return generations;
-}
-
-std::string Digest(absl::string_view bytes, absl::string_view size) {
+std::string Checksum(absl::string_view bytes) {
   base::Sha256 hash;
   hash.Update(bytes);
-  hash.Update(size);
-  return hash.FinishHex();
+  return hash.FinishHex().substr(0, kChecksumDigits);
 }
 
-// The payload of a sound file.
-absl::StatusOr<std::string> ReadSound(const std::string& path) {
-  PERENNIAL_ASSIGN_OR_RETURN(std::string contents, base::ReadFile(path, kMaxCheckpointBytes));
-  if (contents.size() < kTrailerBytes) {
+struct File {
+  int64_t generation;
+  std::string checksum;
+  std::string path;
+};
+
+// The checkpoints of a name that are there, newest first. No folder, no checkpoints.
+absl::StatusOr<std::vector<File>> Find(absl::string_view folder, absl::string_view name) {
+  std::vector<File> files;
+  if (!base::FolderExists(folder)) return files;
+  PERENNIAL_ASSIGN_OR_RETURN(const std::vector<std::string> names, base::ListFolder(folder));
+  for (const std::string& file : names) {
+    absl::string_view rest = file;
+    if (!absl::ConsumePrefix(&rest, absl::StrCat(name, "-")) ||
+        !absl::ConsumeSuffix(&rest, kEnding)) {
+      continue;
+    }
+    const size_t dash = rest.find('-');
+    if (dash == absl::string_view::npos || dash < 8) continue;
+    const absl::string_view number = rest.substr(0, dash);
+    int64_t generation;
+    if (std::all_of(number.begin(), number.end(), [](char c) { return c >= '0' && c <= '9'; }) &&
+        absl::SimpleAtoi(number, &generation)) {
+      files.push_back(
+          {generation, std::string(rest.substr(dash + 1)), base::JoinPath(folder, file)});
+    }
+  }
+  std::ranges::sort(files, std::greater<>(), &File::generation);
+  return files;
+}
+
+// The bytes of a sound file.
+absl::StatusOr<std::string> ReadSound(const File& file) {
+  PERENNIAL_ASSIGN_OR_RETURN(std::string bytes, base::ReadFile(file.path, kMaxCheckpointBytes));
+  if (Checksum(bytes) != file.checksum) {
     return absl::DataLossError(
-        absl::StrCat(path, ": is cut off, it has ", contents.size(), " bytes"));
+        absl::StrCat(file.path, ": its checksum is wrong; it is damaged, or cut off after ",
+                     bytes.size(), " bytes"));
   }
-  const size_t payload = contents.size() - kTrailerBytes;
-  const absl::string_view trailer = absl::string_view(contents).substr(payload);
-  if (!absl::StartsWith(trailer, kMagic)) {
-    return absl::DataLossError(absl::StrCat(path, ": does not end as a checkpoint; it is cut off"));
-  }
-  const absl::string_view size = trailer.substr(8, 8);
-  uint64_t recorded;
-  std::memcpy(&recorded, size.data(), sizeof(recorded));
-  if (recorded != payload) {
-    return absl::DataLossError(
-        absl::StrCat(path, ": holds ", payload, " bytes, but ", recorded, " were written"));
-  }
-  if (Digest(absl::string_view(contents).substr(0, payload), size) != trailer.substr(16)) {
-    return absl::DataLossError(absl::StrCat(path, ": its checksum is wrong"));
-  }
-  contents.resize(payload);
-  return contents;
+  return bytes;
 }
 
 }  // namespace
@@ -101,22 +91,21 @@ absl::Status WriteCheckpoint(absl::string_view folder, absl::string_view name,
                              absl::string_view bytes) {
   CheckName(name);
   PERENNIAL_RETURN_IF_ERROR(base::MakeFolders(folder));
-  PERENNIAL_ASSIGN_OR_RETURN(const std::vector<int64_t> older, Generations(folder, name));
-  const uint64_t payload = bytes.size();
-  const absl::string_view size(reinterpret_cast<const char*>(&payload), sizeof(payload));
+  PERENNIAL_ASSIGN_OR_RETURN(const std::vector<File> older, Find(folder, name));
+  const int64_t generation = older.empty() ? 1 : older.front().generation + 1;
   PERENNIAL_RETURN_IF_ERROR(base::WriteFileAtomically(
-      base::JoinPath(folder, FileName(name, older.empty() ? 1 : older.front() + 1)),
-      absl::StrCat(bytes, kMagic, size, Digest(bytes, size))));
+      base::JoinPath(folder, absl::StrCat(name, absl::StrFormat("-%08d-", generation),
+                                          Checksum(bytes), kEnding)),
+      bytes));
 
   // The new one and the newest sound one before it stay: a corrupt file is no second chance. What
   // lies between them is corrupt and goes too.
   size_t kept = 1;
-  for (const int64_t generation : older) {
-    const std::string path = base::JoinPath(folder, FileName(name, generation));
-    if (kept < kKept && ReadSound(path).ok()) {
+  for (const File& file : older) {
+    if (kept < kKept && ReadSound(file).ok()) {
       ++kept;
     } else {
-      PERENNIAL_RETURN_IF_ERROR(base::RemoveFile(path));
+      PERENNIAL_RETURN_IF_ERROR(base::RemoveFile(file.path));
     }
   }
   return absl::OkStatus();
@@ -125,19 +114,18 @@ absl::Status WriteCheckpoint(absl::string_view folder, absl::string_view name,
 absl::StatusOr<std::optional<Checkpoint>> ReadLatestCheckpoint(absl::string_view folder,
                                                                absl::string_view name) {
   CheckName(name);
-  PERENNIAL_ASSIGN_OR_RETURN(const std::vector<int64_t> generations, Generations(folder, name));
+  PERENNIAL_ASSIGN_OR_RETURN(const std::vector<File> files, Find(folder, name));
   std::vector<std::string> faults;
-  for (const int64_t generation : generations) {
-    const std::string path = base::JoinPath(folder, FileName(name, generation));
-    absl::StatusOr<std::string> bytes = ReadSound(path);
+  for (const File& file : files) {
+    absl::StatusOr<std::string> bytes = ReadSound(file);
     if (!bytes.ok()) {
       faults.push_back(std::string(bytes.status().message()));
       continue;
     }
-    Checkpoint checkpoint{*std::move(bytes), generation, ""};
+    Checkpoint checkpoint{*std::move(bytes), file.generation, ""};
     if (!faults.empty()) {
       checkpoint.warning = absl::StrCat("refused ", absl::StrJoin(faults, "; "), "; going on from ",
-                                        path, ", the checkpoint before");
+                                        file.path, ", the checkpoint before");
     }
     return checkpoint;
   }

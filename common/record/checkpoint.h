@@ -1,10 +1,11 @@
 // Checkpoints that a crash cannot spoil: the newest two of each name are kept, each with its
 // SHA-256, and a corrupt one is refused in favour of the one before it.
 //
-// File <folder>/<name>-<generation, 8 digits>.ckpt: the payload, then a trailer of 80 bytes:
-// "PRNLCKP1", payload size (8 bytes, little-endian), SHA-256 of payload and size as 64 hexadecimal
-// digits. Written to a temporary name, fsync, rename, fsync of the folder. Different names may be
-// written from different threads at the same time; one name by one thread at a time.
+// File <folder>/<name>-<generation, 8 digits>-<checksum>.safetensors: nothing but the bytes given,
+// so that what writes safetensors (safetensors.h) leaves files that other programs read; the
+// checksum, the first 32 hexadecimal digits of their SHA-256, stands in the name. Written to a
+// temporary name, fsync, rename, fsync of the folder. Different names may be written from different
+// threads at the same time; one name by one thread at a time.
 //
 //   PERENNIAL_RETURN_IF_ERROR(WriteCheckpoint(run->checkpoint_folder(), "er-seed0", bytes));
 //   PERENNIAL_ASSIGN_OR_RETURN(std::optional<Checkpoint> last,

@@ -16,6 +16,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::StartsWith;
 
 class CheckpointTest : public ::testing::Test {
  protected:
@@ -25,7 +26,11 @@ class CheckpointTest : public ::testing::Test {
     folder_ = pattern + "/checkpoints";
   }
   std::string Path(int generation) const {
-    return absl::StrCat(folder_, "/er-0000000", generation, ".ckpt");
+    const std::string prefix = absl::StrCat("er-0000000", generation, "-");
+    for (const std::string& name : Files()) {
+      if (name.rfind(prefix, 0) == 0) return base::JoinPath(folder_, name);
+    }
+    return "";
   }
   void Write(absl::string_view bytes) {
     const absl::Status status = WriteCheckpoint(folder_, "er", bytes);
@@ -48,13 +53,20 @@ TEST_F(CheckpointTest, NewestIsReadAndTwoAreKept) {
   EXPECT_EQ(checkpoint->bytes, "four");
   EXPECT_EQ(checkpoint->generation, 4);
   EXPECT_EQ(checkpoint->warning, "");
-  EXPECT_THAT(Files(), ElementsAre("er-00000003.ckpt", "er-00000004.ckpt"));
+  EXPECT_THAT(Files(), ElementsAre(StartsWith("er-00000003-"), StartsWith("er-00000004-")));
+}
+
+TEST_F(CheckpointTest, TheFileHoldsTheBytesAndItsNameTheirSha256) {
+  Write("abc");
+  // SHA-256 of "abc" (FIPS 180-4, example 1).
+  EXPECT_THAT(Files(), ElementsAre("er-00000001-ba7816bf8f01cfea414140de5dae2223.safetensors"));
+  EXPECT_EQ(base::ReadFile(Path(1)).value(), "abc");
 }
 
 TEST_F(CheckpointTest, AnyBytesAndNoBytesReadBack) {
   Write("");
   EXPECT_EQ(ReadLatestCheckpoint(folder_, "er").value()->bytes, "");
-  const std::string bytes("\0PRNLCKP1\xff\n", 11);
+  const std::string bytes("\0PK\x03\x04....\xff\n", 11);
   Write(bytes);
   EXPECT_EQ(ReadLatestCheckpoint(folder_, "er").value()->bytes, bytes);
 }
@@ -78,7 +90,7 @@ TEST_F(CheckpointTest, EveryFlippedBitAndEveryTruncationIsFoundAndThePreviousUse
     const auto checkpoint = ReadLatestCheckpoint(folder_, "er").value();
     ASSERT_TRUE(checkpoint.has_value());
     ASSERT_EQ(checkpoint->bytes, "previous");
-    ASSERT_THAT(checkpoint->warning, HasSubstr("er-00000002.ckpt"));
+    ASSERT_THAT(checkpoint->warning, HasSubstr("er-00000002-"));
   }
 }
 
@@ -87,7 +99,7 @@ TEST_F(CheckpointTest, CorruptFileIsNoneOfTheTwoKept) {
   Write("two");
   ASSERT_TRUE(base::WriteFileAtomically(Path(2), "spoilt").ok());
   Write("three");
-  EXPECT_THAT(Files(), ElementsAre("er-00000001.ckpt", "er-00000003.ckpt"));
+  EXPECT_THAT(Files(), ElementsAre(StartsWith("er-00000001-"), StartsWith("er-00000003-")));
 }
 
 TEST_F(CheckpointTest, AllCorruptIsAnErrorThatNamesThem) {
@@ -97,8 +109,8 @@ TEST_F(CheckpointTest, AllCorruptIsAnErrorThatNamesThem) {
   ASSERT_TRUE(base::WriteFileAtomically(Path(2), "spoilt").ok());
   const absl::Status status = ReadLatestCheckpoint(folder_, "er").status();
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("er-00000001.ckpt"));
-  EXPECT_THAT(std::string(status.message()), HasSubstr("er-00000002.ckpt"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("er-00000001-"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("er-00000002-"));
 }
 
 TEST_F(CheckpointTest, NamesThatBeginAlikeAreApart) {
@@ -111,7 +123,8 @@ TEST_F(CheckpointTest, NamesThatBeginAlikeAreApart) {
 TEST_F(CheckpointTest, TemporaryFileOfAKilledWriterIsIgnored) {
   Write("one");
   ASSERT_TRUE(
-      base::WriteFileAtomically(folder_ + "/.er-00000002.ckpt.perennial-tmp.1.0", "half").ok());
+      base::WriteFileAtomically(folder_ + "/.er-00000002-ab.safetensors.perennial-tmp.1.0", "half")
+          .ok());
   EXPECT_EQ(ReadLatestCheckpoint(folder_, "er").value()->bytes, "one");
 }
 

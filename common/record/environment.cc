@@ -148,6 +148,7 @@ Environment CollectEnvironment(const EnvironmentOptions& options) {
   environment.build_mode = BuildMode();
   environment.cpu = CpuModel();
   environment.cores = AllowedCores();
+  if (!options.libtorch.empty()) environment.libtorch = options.libtorch;
   if (!options.blas.empty()) environment.blas = options.blas;
   environment.device = options.device;
   environment.threads = options.threads;
@@ -178,6 +179,7 @@ base::JsonObject EnvironmentJson(const Environment& environment) {
   json.Add("build_mode", environment.build_mode);
   add("cpu", environment.cpu);
   json.Add("cores", environment.cores);
+  add("libtorch", environment.libtorch);
   add("blas", environment.blas);
   json.Add("device", environment.device);
   json.Add("threads", environment.threads);
@@ -202,6 +204,7 @@ std::vector<std::pair<std::string, std::string>> EnvironmentRows(const Environme
   rows.emplace_back("CPU",
                     absl::StrCat(environment.cpu.value_or("unknown"), ", ", environment.cores,
                                  environment.cores == 1 ? " core" : " cores"));
+  if (environment.libtorch) rows.emplace_back("LibTorch", *environment.libtorch);
   if (environment.blas) rows.emplace_back("BLAS", *environment.blas);
   rows.emplace_back("Device", environment.device);
   rows.emplace_back("Threads", absl::StrCat(environment.threads));

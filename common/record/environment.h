@@ -21,8 +21,9 @@
 namespace perennial::record {
 
 struct EnvironmentOptions {
-  std::string blas;  // name and version of the GEMM in use; empty: absent
-  int threads = 1;   // that the run may use
+  std::string libtorch;  // version; empty: absent
+  std::string blas;      // name and version of the GEMM in use; empty: absent
+  int threads = 1;       // that the run may use
   std::string device = "cpu";
 };
 
@@ -34,6 +35,7 @@ struct Environment {
   std::string build_mode;  // optimized or debug, and the sanitizer if there is one
   std::optional<std::string> cpu;
   int cores = 0;  // that this process may use
+  std::optional<std::string> libtorch;
   std::optional<std::string> blas;
   std::string device;
   int threads = 0;

@@ -38,6 +38,7 @@ std::map<std::string, std::string> Machine(const Environment& environment) {
   };
   add("git_revision", environment.git_revision);
   add("cpu", environment.cpu);
+  add("libtorch", environment.libtorch);
   add("blas", environment.blas);
   return machine;
 }
@@ -50,8 +51,15 @@ std::string RunInfoText(const RunInfo& info, const Environment& environment,
   if (total.peak_memory_bytes) {
     total.peak_memory_bytes = std::max(*total.peak_memory_bytes, earlier.peak_memory_bytes);
   }
+  base::JsonObject unit_costs;
+  std::map<std::string, double> by_method;
+  for (const auto& [unit, seconds] : info.cpu_seconds) {
+    unit_costs.Add(unit, seconds);
+    // An id begins with the method, whose name holds no dot.
+    by_method[unit.substr(0, unit.find('.'))] += seconds;
+  }
   base::JsonObject costs;
-  for (const auto& [unit, seconds] : info.cpu_seconds) costs.Add(unit, seconds);
+  for (const auto& [method, seconds] : by_method) costs.Add(method, seconds);
   base::JsonObject json = EnvironmentJson(total);
   json.Add("sittings", earlier.count + 1)
       .Add("line", info.line)
@@ -63,7 +71,8 @@ std::string RunInfoText(const RunInfo& info, const Environment& environment,
       .Add("gemm_peak_flops", info.gemm_peak_flops)
       .Add("flops", info.flops)
       .Add("floor_seconds", info.gemm_peak_flops > 0 ? info.flops / info.gemm_peak_flops : 0)
-      .AddRaw("costs", costs.Text());
+      .AddRaw("costs", costs.Text())
+      .AddRaw("unit_costs", unit_costs.Text());
   if (!info.failures.empty()) {
     base::JsonObject failures;
     for (const auto& [unit, message] : info.failures) failures.Add(unit, message);
@@ -84,7 +93,7 @@ StoredRunInfo ParseRunInfo(absl::string_view text) {
                  .state = Text(json, "state"),
                  .gemm_peak_flops = Number(json, "gemm_peak_flops"),
                  .flops = Number(json, "flops")};
-  const auto costs = json.find("costs");
+  const auto costs = json.find("unit_costs");
   if (costs != json.end() && costs->is_object()) {
     for (const auto& [unit, seconds] : costs->items()) {
       if (seconds.is_number()) stored.info.cpu_seconds[unit] = seconds.get<double>();
@@ -100,7 +109,8 @@ StoredRunInfo ParseRunInfo(absl::string_view text) {
                      .wall_seconds = Number(json, "wall_seconds"),
                      .cpu_seconds = Number(json, "cpu_seconds"),
                      .peak_memory_bytes = Count(json, "peak_memory_bytes")};
-  for (const char* key : {"version", "git_revision", "compiler", "build_mode", "cpu", "blas"}) {
+  for (const char* key :
+       {"version", "git_revision", "compiler", "build_mode", "cpu", "libtorch", "blas"}) {
     const std::string value = Text(json, key);
     if (!value.empty()) stored.machine[key] = value;
   }

@@ -6,7 +6,7 @@
 //    "seeds":"0..2",
 //    "state":"finished","gemm_peak_flops":1.1e11,
 //    "flops":7.2e12,"floor_seconds":65.5,                            their CPU seconds at the peak
-//    "costs":{"er.rotated.seed.0":4.1},                               CPU seconds by unit
+//    "costs":{"er":8.3},"unit_costs":{"er.rotated.seed.0":4.1,...},  CPU seconds by method, by unit
 //    "failed":{"er.rotated.seed.1":"the loss is nan in step 12"}}     only if some have failed
 //
 // A run can do without it: what is damaged or missing is left out when it is read, never an error.

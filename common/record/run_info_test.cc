@@ -67,6 +67,10 @@ TEST(RunInfoTest, TimesAddUpOverSittings) {
   EXPECT_EQ(second.sittings.peak_memory_bytes, 1000);
 }
 
+TEST(RunInfoTest, CostsAreSummedByMethod) {
+  EXPECT_THAT(RunInfoText(Sample(), Somewhere(), {}), HasSubstr("\"costs\":{\"er\":4.75}"));
+}
+
 TEST(RunInfoTest, TheFloorIsTheTimeAtThePeak) {
   EXPECT_THAT(RunInfoText(Sample(), Somewhere(), {}), HasSubstr("\"floor_seconds\":40,"));
 }
@@ -80,9 +84,9 @@ TEST(RunInfoTest, NoFailuresNoKey) {
 TEST(RunInfoTest, WhatIsDamagedIsLeftOut) {
   EXPECT_EQ(ParseRunInfo("{\"seeds\":\"0..").info.seeds, "");
   EXPECT_EQ(ParseRunInfo("[1]").info.seeds, "");
-  const StoredRunInfo stored =
-      ParseRunInfo(R"({"seeds":3,"costs":{"a":"x","b":2.5},"failed":[1],"cpu":7,"sittings":-1e300,)"
-                   R"("peak_memory_bytes":1e300})");
+  const StoredRunInfo stored = ParseRunInfo(
+      R"({"seeds":3,"unit_costs":{"a":"x","b":2.5},"failed":[1],"cpu":7,"sittings":-1e300,)"
+      R"("peak_memory_bytes":1e300})");
   EXPECT_EQ(stored.info.seeds, "");
   EXPECT_THAT(stored.info.cpu_seconds, UnorderedElementsAre(Pair("b", 2.5)));
   EXPECT_TRUE(stored.info.failures.empty());

@@ -25,6 +25,8 @@ namespace perennial::compare {
 namespace {
 
 constexpr char kProgram[] = "tools/bazel run //tools:compare --";
+// Tells the folder of a comparison.
+constexpr char kMarkFile[] = "pairs.csv";
 // Of the default folder's name.
 constexpr size_t kMaxNameLength = 80;
 
@@ -146,6 +148,19 @@ std::string DefaultFolder(const std::vector<FinishedRun>& runs) {
   return absl::StrCat("runs/compare/", name);
 }
 
+// Somebody's files are not written over: the folder is new, empty, or one of an earlier comparison.
+absl::Status CheckOurs(const std::string& folder, const std::string& shown) {
+  if (base::FileExists(folder)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("--out ", shown, " is a file; choose a folder"));
+  }
+  if (!base::FolderExists(folder)) return absl::OkStatus();
+  PERENNIAL_ASSIGN_OR_RETURN(const std::vector<std::string> names, base::ListFolder(folder));
+  if (names.empty() || std::ranges::find(names, kMarkFile) != names.end()) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat("--out ", shown, " holds \"", names[0],
+                                                    "\" and no comparison; choose another folder"));
+}
+
 }  // namespace
 
 absl::StatusOr<CommandLine> ParseCommandLine(const std::vector<std::string>& arguments) {
@@ -175,6 +190,7 @@ absl::Status Run(const std::vector<std::string>& arguments, const Surroundings& 
     return absl::FailedPreconditionError(
         absl::StrCat("--out ", shown, " is the folder of a run; choose another one"));
   }
+  PERENNIAL_RETURN_IF_ERROR(CheckOurs(folder, shown));
   std::vector<std::string> comments = {CommandText(arguments)};
   for (const std::string& warning : warnings) {
     surroundings.log << "warning: " << warning << "\n";
@@ -184,7 +200,7 @@ absl::Status Run(const std::vector<std::string>& arguments, const Surroundings& 
 
   std::vector<std::pair<std::string, std::string>> files = {
       {"results.csv", ResultsCsv(comparison)},
-      {"pairs.csv", PairsCsv(comparison)},
+      {kMarkFile, PairsCsv(comparison)},
       {"values.csv", ValuesCsv(comparison)},
       {"table.tex", LatexTable(comparison, comments)}};
   for (auto& figure : Figures(comparison)) files.push_back(std::move(figure));

@@ -39,7 +39,7 @@ class CompareProgramTest : public testing::Test {
   // Accuracies of er and naive by seed; the configuration holds `rate`.
   void WriteRun(const std::string& name, double rate, double er_shift) {
     WriteFile(name + "/config.textproto", absl::StrCat("# x\nrate: ", rate, "\n"));
-    WriteFile(name + "/run.json", R"({"cpu":"EPYC","costs":{"er.rotated.seed.0":2}})");
+    WriteFile(name + "/run.json", R"({"cpu":"EPYC","unit_costs":{"er.rotated.seed.0":2}})");
     const auto summary =
         record::SummaryText({.line = "continual",
                              .config = "smoke",
@@ -144,6 +144,9 @@ TEST_F(CompareProgramTest, MistakesAreOneLineAndLeaveNothing) {
   WriteFile("half/config.textproto", "");
   WriteRun("damaged", 0.1, 0);
   WriteFile("damaged/summary.json", "{");
+  WriteFile("paper/table.tex", "mine");
+  ExpectRefused({"a", "--out", "paper"}, "--out paper holds \"table.tex\" and no comparison");
+  EXPECT_EQ(*base::ReadFile(base::JoinPath(folder_, "paper/table.tex")), "mine");
   ExpectRefused({}, "give the folders of finished runs");
   ExpectRefused({"a", "c"}, "c: there is no such folder");
   ExpectRefused({"a", "half"}, "--resume");

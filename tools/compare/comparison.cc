@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -367,6 +368,14 @@ absl::Status Test(const Comparison& comparison, const Cell& baseline, bool lower
   return absl::OkStatus();
 }
 
+bool HasFailures(const std::vector<FinishedRun>& runs, const Entity& entity) {
+  // An id is method.group.over.replicate; names hold no dot.
+  const std::string prefix = absl::StrCat(entity.method, ".", entity.group, ".");
+  return std::ranges::any_of(
+      runs[entity.run].summary.failed,
+      [&](const record::FailedUnit& failed) { return absl::StartsWith(failed.unit, prefix); });
+}
+
 Verdict Judge(const PairedTest& test, const CompareOptions& options, bool lower_is_better) {
   const double alpha = 1 - options.confidence;
   bool equivalent = false;
@@ -443,6 +452,8 @@ std::string VerdictText(Verdict verdict, std::optional<double> margin) {
       return "inconclusive";
     case Verdict::kIdentical:
       return "identical";
+    case Verdict::kFailures:
+      return "none, units failed";
     case Verdict::kConstant:
       return "constant";
   }
@@ -546,7 +557,11 @@ absl::StatusOr<Comparison> Compare(const std::vector<FinishedRun>& runs,
                                  [](PairedTest& test, double p) { test.p_equivalence_holm = p; }));
   for (Block& block : comparison.blocks) {
     for (Row& row : block.rows) {
-      if (row.test) row.test->verdict = Judge(*row.test, options, block.lower_is_better);
+      if (!row.test) continue;
+      const bool failures = HasFailures(runs, comparison.entities[row.cell.entity]) ||
+                            HasFailures(runs, comparison.entities[row.test->baseline]);
+      row.test->verdict =
+          failures ? Verdict::kFailures : Judge(*row.test, options, block.lower_is_better);
     }
   }
 

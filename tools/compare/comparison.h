@@ -71,6 +71,7 @@ enum class Verdict {
   kInconclusive,
   kIdentical,  // every replicate is the baseline's
   kConstant,   // every difference is the same, not zero: nothing to test
+  kFailures,   // units of the entity or its baseline failed: what is left is no fair sample
 };
 // "better" ... "better, within 0.01".
 std::string VerdictText(Verdict verdict, std::optional<double> margin);

@@ -125,6 +125,20 @@ TEST(Compare, NumbersAreThoseComputedByHand) {
   }
 }
 
+TEST(Compare, WhereUnitsFailedThereIsNoVerdict) {
+  FinishedRun run = Example();
+  const std::string group = run.summary.results[0].group;
+  run.summary.failed = {{absl::StrCat("joint.", group, ".seed.3"), "the loss is nan"}};
+  const Comparison comparison = MustCompare({run}, {.metrics = {"accuracy"}, .baseline = "naive"});
+  EXPECT_EQ(Find(comparison, "joint", "accuracy").test->verdict, Verdict::kFailures);
+  EXPECT_EQ(Find(comparison, "er", "accuracy").test->verdict, Verdict::kInconclusive);
+  run.summary.failed[0].unit = absl::StrCat("naive.", group, ".seed.3");
+  EXPECT_EQ(
+      Find(MustCompare({run}, {.metrics = {"accuracy"}, .baseline = "naive"}), "er", "accuracy")
+          .test->verdict,
+      Verdict::kFailures);
+}
+
 TEST(Compare, WilcoxonTestsAndSaysThatFewPairsFindNothing) {
   const Comparison comparison = MustCompare(
       {Example()}, {.metrics = {"accuracy"}, .baseline = "naive", .test = TestKind::kWilcoxon});

@@ -278,6 +278,15 @@ absl::StatusOr<std::vector<FinishedRun>> ReadRuns(const std::vector<std::string>
 
 std::vector<std::string> ComparabilityWarnings(const std::vector<FinishedRun>& runs) {
   std::vector<std::string> warnings;
+  for (const FinishedRun& run : runs) {
+    const std::vector<record::FailedUnit>& failed = run.summary.failed;
+    if (failed.empty()) continue;
+    warnings.push_back(absl::StrCat(
+        run.label, ": ", failed.size(),
+        failed.size() == 1 ? " unit failed and has" : " units failed and have", " no values (",
+        failed[0].unit, ": ", failed[0].message, failed.size() > 1 ? ", ..." : "",
+        "); what is left of their methods is no fair sample"));
+  }
   for (size_t i = 1; i < runs.size(); ++i) {
     const FinishedRun& first = runs[0];
     const FinishedRun& other = runs[i];

@@ -66,7 +66,7 @@ class ReadRunsTest : public testing::Test {
 TEST_F(ReadRunsTest, ReadsSummaryConfigMachineAndCosts) {
   WriteRun("a");
   Write("a/run.json",
-        R"({"cpu":"EPYC","threads":2,"git_dirty":false,"costs":{"er.rotated.seed.0":1.5}})");
+        R"({"cpu":"EPYC","threads":2,"git_dirty":false,"unit_costs":{"er.rotated.seed.0":1.5}})");
   const auto runs = ReadRuns({"a"}, {}, folder_);
   ASSERT_TRUE(runs.ok()) << runs.status();
   const FinishedRun& run = (*runs)[0];
@@ -79,7 +79,7 @@ TEST_F(ReadRunsTest, ReadsSummaryConfigMachineAndCosts) {
 
 TEST_F(ReadRunsTest, ADamagedRunJsonLeavesCostsOut) {
   WriteRun("a");
-  Write("a/run.json", R"({"cpu":"EPYC","costs":{)");
+  Write("a/run.json", R"({"cpu":"EPYC","unit_costs":{)");
   const auto runs = ReadRuns({"a"}, {}, folder_);
   ASSERT_TRUE(runs.ok()) << runs.status();
   EXPECT_THAT((*runs)[0].machine, IsEmpty());
@@ -146,6 +146,15 @@ TEST_F(ReadRunsTest, WarnsOfConfigurationsDataCodeAndMachines) {
                   "a and c have other data",
                   "git_revision differs: 1 (a, b), 2 (c); a difference may come from the code",
                   "cpu differs: EPYC (a, c), Xeon (b); do not compare CPU seconds"));
+}
+
+TEST(ComparabilityWarnings, FailedUnitsAreNamed) {
+  std::vector<FinishedRun> runs(1);
+  runs[0].label = "a";
+  runs[0].summary.failed = {{"er.rotated.seed.1", "the loss is nan"}, {"er.rotated.seed.2", "x"}};
+  EXPECT_THAT(ComparabilityWarnings(runs),
+              ElementsAre("a: 2 units failed and have no values (er.rotated.seed.1: the loss is "
+                          "nan, ...); what is left of their methods is no fair sample"));
 }
 
 TEST(ComparabilityWarnings, AnotherLineIsSaidAndItsConfigurationNotListed) {
