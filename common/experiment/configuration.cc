@@ -69,7 +69,8 @@ absl::StatusOr<Configuration> LoadConfiguration(const Line& line, const CommandL
   config.name = std::filesystem::path(path).stem().string();
   PERENNIAL_ASSIGN_OR_RETURN(const std::string text, base::ReadFile(path));
   // That of a run folder says in its first line what it is called.
-  std::vector<absl::string_view> words = absl::StrSplit(text.substr(0, text.find('\n')), ", ");
+  const absl::string_view first = absl::string_view(text).substr(0, text.find('\n'));
+  std::vector<absl::string_view> words = absl::StrSplit(first, ", ");
   if (words.size() > 1 && absl::StartsWith(words[0], "# line: ") &&
       absl::ConsumePrefix(&words[1], "configuration: ")) {
     config.name = std::string(words[1]);

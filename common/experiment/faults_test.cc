@@ -240,6 +240,27 @@ TEST_F(FaultsTest, OfManyThatStartAtOnceOneRunsAndTheOthersSayWhy) {
   EXPECT_EQ(Lines("run/metrics.jsonl"), Lines("whole/metrics.jsonl"));
 }
 
+TEST_F(FaultsTest, OfManyThatExtendAFinishedRunNoneLosesAnothersSeeds) {
+  const auto run = [this](const std::string& seeds) {
+    return std::vector<std::string>{binary_, "--out", "run", "--seeds", seeds};
+  };
+  ASSERT_EQ(RunProcess(run("0"), options_).exit_code, 0);
+  std::vector<std::unique_ptr<Process>> processes;
+  for (int seed = 1; seed <= 6; ++seed) {
+    processes.push_back(std::make_unique<Process>(run(absl::StrCat(seed)), options_));
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  for (int seed = 1; seed <= 6; ++seed) {
+    const ProcessResult result = processes[seed - 1]->Wait();
+    if (result.exit_code == 0) {
+      EXPECT_THAT(Contents("run/summary.json"), HasSubstr(absl::StrCat("\"", seed, "\":")));
+    } else {
+      EXPECT_THAT(result.log, MatchesRegex("error: [^\n]*(in use|unfinished|changed)[^\n]*\n"));
+    }
+  }
+  EXPECT_THAT(Contents("run/summary.json"), HasSubstr("\"0\":"));
+}
+
 TEST_F(FaultsTest, AClockThatJumpsChangesNoNumberAndNoDuration) {
   ASSERT_EQ(RunProcess(Slow("whole", "1"), options_).exit_code, 0);
   const auto clock = base::FindRunfile("perennial/common/testing/libjumping_clock.so");

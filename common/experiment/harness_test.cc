@@ -145,11 +145,15 @@ TEST_F(HarnessTest, AnInterruptedRunGoesOnToTheSameBytes) {
       if (step == at) stop_ = true;
     };
     EXPECT_EQ(RunWith(arguments).code(), absl::StatusCode::kCancelled);
-    Hooks().on_step = nullptr;
     stop_ = false;
     EXPECT_FALSE(base::FileExists(folder_ + "/cut/summary.json"));
     EXPECT_THAT(ErrorOf(arguments), HasSubstr("--resume"));
+    // What was done is not done again.
+    std::atomic<int64_t> steps = 0;
+    Hooks().on_step = [&](int64_t) { ++steps; };
     ASSERT_TRUE(RunWith({"--config", "long", "--out", "cut", "--resume"}).ok());
+    Hooks().on_step = nullptr;
+    EXPECT_LE(steps, 6 * 400 - at);
     EXPECT_EQ(Contents("cut/summary.json"), Contents("whole/summary.json"));
   }
 }
@@ -288,6 +292,93 @@ TEST_F(HarnessTest, AUnitThatFailsIsNamedAndLeavesTheOthersAlone) {
   again.insert(again.end(), {"--seeds", "3"});
   EXPECT_THAT(ErrorOf(again), HasSubstr("1 unit failed"));
   EXPECT_THAT(out_, HasSubstr("3 of 4"));
+}
+
+TEST_F(HarnessTest, TheStateOfAUnitThatFailedIsNotKeptWhenTheRunIsStopped) {
+  Hooks().released = 0;
+  Hooks().on_step = [&](int64_t) {
+    // One has ended, one has failed, a third is under way.
+    if (Hooks().released == 2) stop_ = true;
+  };
+  EXPECT_EQ(
+      RunWith({"--set", "steps=400", "--set", "fails_at=300", "--threads", "1", "--out", "run"})
+          .code(),
+      absl::StatusCode::kCancelled);
+  std::set<std::string> units;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_ + "/run/checkpoints")) {
+    const std::string name = entry.path().filename().string();
+    units.insert(name.substr(0, name.find('-')));
+  }
+  EXPECT_THAT(units, AllOf(::testing::Contains("left.line.seed.0"),
+                           Not(::testing::Contains("left.line.seed.1"))));
+}
+
+TEST_F(HarnessTest, WhatLedToAFailureIsInTheStream) {
+  EXPECT_THAT(ErrorOf({"--set", "steps=400", "--set", "fails_at=395", "--out", "run"}),
+              HasSubstr("fell in step 396"));
+  EXPECT_THAT(Contents("run/metrics.jsonl"),
+              HasSubstr("\"unit\":\"left.line.seed.1\",\"step\":390"));
+}
+
+TEST_F(HarnessTest, WhileARunIsExtendedItIsNotFinished) {
+  ASSERT_TRUE(RunWith({"--out", "run", "--seeds", "0"}).ok());
+  std::atomic<bool> seen = false;
+  Hooks().on_step = [&](int64_t) {
+    seen = seen || base::FileExists(folder_ + "/run/summary.json");
+  };
+  ASSERT_TRUE(RunWith({"--out", "run", "--seeds", "1"}).ok());
+  EXPECT_FALSE(seen);
+}
+
+TEST_F(HarnessTest, AnExtensionThatCannotBeginLeavesTheFinishedRunAsItIs) {
+  const std::vector<std::string> run = {"--set", "memory_gigabytes=1", "--out", "run"};
+  ASSERT_TRUE(RunWith(run).ok());
+  const std::string summary = Contents("run/summary.json");
+  const std::string run_json = Contents("run/run.json");
+  const std::string metrics = Contents("run/metrics.jsonl");
+  std::vector<std::string> more = run;
+  more.insert(more.end(), {"--seeds", "3..2000", "--threads", "4000"});
+  EXPECT_THAT(ErrorOf(more), HasSubstr("are free"));
+  for (const auto& entry : std::filesystem::directory_iterator(folder_ + "/run/checkpoints")) {
+    std::ofstream(entry.path(), std::ios::app) << "x";
+  }
+  more = run;
+  more.insert(more.end(), {"--seeds", "3"});
+  EXPECT_THAT(ErrorOf(more), HasSubstr("checksum"));
+  EXPECT_EQ(Contents("run/summary.json"), summary);
+  EXPECT_EQ(Contents("run/run.json"), run_json);
+  EXPECT_EQ(Contents("run/metrics.jsonl"), metrics);
+}
+
+TEST_F(HarnessTest, ALostRunJsonLosesNoRealisations) {
+  const std::vector<std::string> run = {"--set", "over=realisation", "--out", "run"};
+  ASSERT_TRUE(RunWith(run).ok());
+  const std::string summary = Contents("run/summary.json");
+  const std::string metrics = Contents("run/metrics.jsonl");
+  std::filesystem::remove(folder_ + "/run/run.json");
+  EXPECT_THAT(ErrorOf(run), HasSubstr("name them with --seeds"));
+  EXPECT_EQ(Contents("run/summary.json"), summary);
+  // Fewer seeds than there were: the others' measurements stay for when they come back.
+  std::vector<std::string> some = run;
+  some.insert(some.end(), {"--seeds", "0"});
+  ASSERT_TRUE(RunWith(some).ok());
+  EXPECT_EQ(Contents("run/metrics.jsonl"), metrics);
+  some.back() = "0..2";
+  ASSERT_TRUE(RunWith(some).ok());
+  EXPECT_EQ(Contents("run/summary.json"), summary);
+}
+
+TEST_F(HarnessTest, NamesOfUnitsAreCheckedBeforeAnythingRuns) {
+  EXPECT_THAT(ErrorOf({"--set", "walkers=[A,b]", "--out", "run"}),
+              AllOf(HasSubstr("\"A\""), HasSubstr("lower_snake_case")));
+  EXPECT_THAT(ErrorOf({"--set", "walkers=[\"a b\"]", "--out", "run"}), HasSubstr("\"a b\""));
+  EXPECT_FALSE(base::FolderExists(folder_ + "/run"));
+}
+
+TEST_F(HarnessTest, AResultThatIsNotFiniteIsAFailure) {
+  // Twice the largest double, sooner or later.
+  EXPECT_THAT(ErrorOf({"--set", "scale=1e308", "--set", "steps=400", "--out", "run"}),
+              AllOf(HasSubstr("units failed"), HasSubstr("position is ")));
 }
 
 TEST_F(HarnessTest, AFailureThatPassesIsMendedByResuming) {

@@ -1,15 +1,20 @@
 #include "common/experiment/run.h"
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cmath>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <ostream>
+#include <set>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -18,8 +23,10 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "common/base/available_memory.h"
+#include "common/base/excerpt.h"
 #include "common/base/file_io.h"
 #include "common/base/json_text.h"
+#include "common/base/nearest_name.h"
 #include "common/base/status_macros.h"
 #include "common/config/resolve.h"
 #include "common/experiment/progress.h"
@@ -50,6 +57,13 @@ std::vector<uint64_t> SeedsOf(const record::RunSummary& summary) {
       if (result.over == "seed" && absl::SimpleAtoi(replicate, &seed)) seeds.push_back(seed);
     }
   }
+  for (const record::FailedUnit& failed : summary.failed) {
+    const std::vector<absl::string_view> parts = absl::StrSplit(failed.unit, '.');
+    uint64_t seed;
+    if (parts.size() == 4 && parts[2] == "seed" && absl::SimpleAtoi(parts[3], &seed)) {
+      seeds.push_back(seed);
+    }
+  }
   return seeds;
 }
 
@@ -66,6 +80,26 @@ std::optional<std::pair<std::string, int64_t>> UnitAndStep(absl::string_view lin
     return std::nullopt;
   }
   return std::pair(json["unit"].get<std::string>(), json["step"].get<int64_t>());
+}
+
+// A unit's id names files, and its parts stand in the summary.
+absl::Status CheckKey(const population::UnitKey& key) {
+  for (const std::string& name : {key.method, key.group, key.over}) {
+    if (!base::IsLowerSnakeCase(name)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("\"", base::Excerpt(name),
+                       "\" is no name of a method or group: it must be "
+                       "lower_snake_case (a-z, 0-9, _), beginning with a letter"));
+    }
+  }
+  const bool sound =
+      !key.replicate.empty() && std::ranges::all_of(key.replicate, [](unsigned char c) {
+        return absl::ascii_isalnum(c) || c == '_' || c == '-';
+      });
+  if (sound) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("\"", base::Excerpt(key.replicate),
+                   "\" is no name of a replicate: use a-z, A-Z, 0-9, _ and -"));
 }
 
 class ExperimentRun {
@@ -105,6 +139,7 @@ class ExperimentRun {
   // What a folder tells of the run that stands there.
   struct Earlier {
     record::RunState state = record::RunState::kNew;
+    std::string run_json;
     record::StoredRunInfo info;
     std::optional<record::RunSummary> summary;
     std::vector<uint64_t> seeds;
@@ -123,13 +158,18 @@ class ExperimentRun {
   // another device.
   absl::Status CheckMachine(const record::StoredRunInfo& earlier) const;
   absl::Status LoadCheckpoints();
+  // Back to the checkpoints: what was measured after them will be measured again.
+  absl::Status CutStreams();
   absl::Status RunUnits(int threads, int64_t memory_bytes);
   absl::Status AfterChunk(Live& live, double cpu_seconds);
   absl::Status AfterFailure(Live& live, const absl::Status& error);
   absl::Status WriteEvents(Live& live);
   absl::Status SaveUnit(Live& live);
   absl::Status WriteRunInfo(absl::string_view state);
-  absl::Status Finish(const std::vector<record::FailedUnit>& failed);
+  // Of all units that have ended; one with a result that is not finite has failed.
+  std::vector<FinishedUnit> TakeResults();
+  absl::Status Finish(const std::vector<FinishedUnit>& finished,
+                      const std::vector<record::FailedUnit>& failed);
   Totals Sum();
   std::vector<Unit*> Units() const;
   std::vector<record::FailedUnit> Failures() const;
@@ -150,6 +190,7 @@ class ExperimentRun {
   std::unique_ptr<record::RunFolder> folder_;
   std::vector<Live> units_;
   std::optional<Progress> progress_;
+  std::atomic<int64_t> info_second_ = 0;  // When run.json was last written.
   std::mutex mutex_;
 };
 
@@ -188,6 +229,7 @@ absl::StatusOr<ExperimentRun::Earlier> ExperimentRun::ReadEarlier(
   PERENNIAL_RETURN_IF_ERROR(CheckSameConfig(path));
   const auto run_json = base::ReadFile(base::JoinPath(path, record::kRunInfoFile));
   if (run_json.ok()) {
+    earlier.run_json = *run_json;
     earlier.info = record::ParseRunInfo(*run_json);
     const auto seeds = ParseSeeds(earlier.info.info.seeds);
     if (seeds.ok()) earlier.seeds = *seeds;
@@ -200,7 +242,8 @@ absl::StatusOr<ExperimentRun::Earlier> ExperimentRun::ReadEarlier(
     earlier.summary = *std::move(summary);
     if (earlier.seeds.empty()) earlier.seeds = SeedsOf(*earlier.summary);
     SortOnce(earlier.seeds);
-  } else if (earlier.seeds.empty() && command.seeds.empty()) {
+  }
+  if (earlier.seeds.empty() && command.seeds.empty()) {
     return absl::DataLossError(absl::StrCat(
         "the run.json of ", surroundings_.Shown(path),
         " is missing or damaged, so that its seeds are not known; name them with --seeds"));
@@ -280,8 +323,9 @@ absl::Status ExperimentRun::Execute(const CommandLine& command, Experiment& expe
                            "one (results are not concerned)\n";
     }
     PERENNIAL_ASSIGN_OR_RETURN(folder_, record::RunFolder::Open(path));
-    PERENNIAL_ASSIGN_OR_RETURN(const record::RunState locked, folder_->State());
-    if (locked != earlier.state) {
+    // What was read before the lock was held may have changed.
+    PERENNIAL_ASSIGN_OR_RETURN(const Earlier locked, ReadEarlier(path, command));
+    if (locked.state != earlier.state || locked.run_json != earlier.run_json) {
       return absl::FailedPreconditionError(
           absl::StrCat("another process changed ", shown, " just now; start again"));
     }
@@ -290,8 +334,11 @@ absl::Status ExperimentRun::Execute(const CommandLine& command, Experiment& expe
       const auto cost = earlier.info.info.cpu_seconds.find(live.unit->key().Id());
       if (cost != earlier.info.info.cpu_seconds.end()) live.cpu_seconds = cost->second;
     }
-    if (earlier.state == record::RunState::kFinished) PERENNIAL_RETURN_IF_ERROR(folder_->Reopen());
+    // What cannot go on leaves a finished run as it is.
     PERENNIAL_RETURN_IF_ERROR(LoadCheckpoints());
+    PERENNIAL_RETURN_IF_ERROR(population::CheckMemory(Units(), threads, memory_bytes));
+    if (earlier.state == record::RunState::kFinished) PERENNIAL_RETURN_IF_ERROR(folder_->Reopen());
+    PERENNIAL_RETURN_IF_ERROR(CutStreams());
     PERENNIAL_RETURN_IF_ERROR(WriteRunInfo("running"));
   }
 
@@ -300,9 +347,10 @@ absl::Status ExperimentRun::Execute(const CommandLine& command, Experiment& expe
                     << (threads == 1 ? " thread" : " threads") << " -> " << shown << std::endl;
   absl::Status status = RunUnits(threads, memory_bytes);
   if (status.ok()) {
-    // Where no unit has results the run stays unfinished.
+    const std::vector<FinishedUnit> finished = TakeResults();
     const std::vector<record::FailedUnit> failed = Failures();
-    status = failed.size() == units_.size() ? WriteRunInfo("failed") : Finish(failed);
+    // Where no unit has results the run stays unfinished.
+    status = finished.empty() ? WriteRunInfo("failed") : Finish(finished, failed);
     if (status.ok()) return FailureOf(failed, path);
   }
   absl::Status kept;
@@ -332,10 +380,16 @@ absl::Status ExperimentRun::MakeUnits(Experiment& experiment, const std::string&
     most = std::max(most, units.size());
     by_seed.push_back(std::move(units));
   }
+  std::set<std::string> ids;
   for (size_t i = 0; i < most; ++i) {
     for (auto& units : by_seed) {
       if (i >= units.size()) continue;
       const std::string id = units[i]->key().Id();
+      PERENNIAL_RETURN_IF_ERROR(CheckKey(units[i]->key()));
+      if (!ids.insert(id).second) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("two units are called ", id, "; give each method a name of its own"));
+      }
       units_.push_back({.unit = std::move(units[i]),
                         .events = record::EventFile(record::EventFilePath(path, id))});
     }
@@ -362,28 +416,33 @@ absl::Status ExperimentRun::CheckMachine(const record::StoredRunInfo& earlier) c
 }
 
 absl::Status ExperimentRun::LoadCheckpoints() {
-  std::map<std::string, int64_t> steps;
   for (Live& live : units_) {
     const std::string id = live.unit->key().Id();
     PERENNIAL_ASSIGN_OR_RETURN(const auto checkpoint,
                                record::ReadLatestCheckpoint(folder_->checkpoint_folder(), id));
-    if (checkpoint.has_value()) {
-      if (!checkpoint->warning.empty()) {
-        surroundings_.log << "warning: " << checkpoint->warning << "\n";
-      }
-      PERENNIAL_RETURN_IF_ERROR(base::WithContext(live.unit->Load(checkpoint->bytes), id));
-      live.saved_steps = live.unit->steps_done();
-      if (live.unit->finished()) live.unit->Release();
+    if (!checkpoint.has_value()) continue;
+    if (!checkpoint->warning.empty()) {
+      surroundings_.log << "warning: " << checkpoint->warning << "\n";
     }
-    steps[id] = live.unit->steps_done();
-    PERENNIAL_RETURN_IF_ERROR(live.events.Cut(steps[id]));
+    PERENNIAL_RETURN_IF_ERROR(base::WithContext(live.unit->Load(checkpoint->bytes), id));
+    live.saved_steps = live.unit->steps_done();
+    if (live.unit->finished()) live.unit->Release();
   }
-  // What was measured after the checkpoint will be measured again.
+  return absl::OkStatus();
+}
+
+absl::Status ExperimentRun::CutStreams() {
+  std::map<std::string, int64_t> steps;
+  for (Live& live : units_) {
+    steps[live.unit->key().Id()] = live.saved_steps;
+    PERENNIAL_RETURN_IF_ERROR(live.events.Cut(live.saved_steps));
+  }
   return folder_->metrics().KeepLines([&](absl::string_view line) {
     const auto event = UnitAndStep(line);
     if (!event.has_value()) return false;
     const auto unit = steps.find(event->first);
-    return unit != steps.end() && event->second <= unit->second;
+    // Others may come back with their checkpoints.
+    return unit == steps.end() || event->second <= unit->second;
   });
 }
 
@@ -445,7 +504,12 @@ absl::Status ExperimentRun::AfterChunk(Live& live, double cpu_seconds) {
   if (live.unit->finished() || live.since_checkpoint >= surroundings_.checkpoint_seconds) {
     live.since_checkpoint = 0;
     PERENNIAL_RETURN_IF_ERROR(SaveUnit(live));
-    PERENNIAL_RETURN_IF_ERROR(WriteRunInfo("running"));
+    // It names all units, and nothing depends on it: once a second will do.
+    const auto now = std::chrono::steady_clock::now().time_since_epoch();
+    const int64_t second = std::chrono::duration_cast<std::chrono::seconds>(now).count();
+    if (info_second_.exchange(second) != second) {
+      PERENNIAL_RETURN_IF_ERROR(WriteRunInfo("running"));
+    }
   }
   const Totals totals = Sum();
   progress_->Update(totals.fraction(), totals.units_done);
@@ -522,15 +586,26 @@ absl::Status ExperimentRun::WriteRunInfo(absl::string_view state) {
   return folder_->WriteRunInfo(record::RunInfoText(info, environment_, sittings_));
 }
 
-absl::Status ExperimentRun::Finish(const std::vector<record::FailedUnit>& failed) {
+std::vector<FinishedUnit> ExperimentRun::TakeResults() {
   std::vector<FinishedUnit> finished;
-  for (const Live& live : units_) {
+  for (Live& live : units_) {
+    if (live.failure.has_value()) continue;
+    population::UnitResults results = live.unit->Results();
+    for (const population::Measurement& measurement : results.measurements) {
+      if (std::isfinite(measurement.value)) continue;
+      live.failure = absl::StrCat(measurement.metric, " is ", measurement.value);
+    }
     if (live.failure.has_value()) continue;
     finished.push_back({.key = live.unit->key(),
                         .plan = live.unit->plan(),
-                        .results = live.unit->Results(),
+                        .results = std::move(results),
                         .cpu_seconds = live.cpu_seconds});
   }
+  return finished;
+}
+
+absl::Status ExperimentRun::Finish(const std::vector<FinishedUnit>& finished,
+                                   const std::vector<record::FailedUnit>& failed) {
   record::RunSummary summary = {.line = line_.name(),
                                 .config = config_.name,
                                 .fingerprint = fingerprint_,

@@ -7,10 +7,12 @@
 #include <new>
 #include <numeric>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/base/cpu_clock.h"
@@ -39,7 +41,11 @@ class Run {
   absl::Status Execute() {
     const int threads = std::min<int>(options_.threads, static_cast<int>(units_.size()));
     std::vector<std::thread> others;
-    for (int i = 1; i < threads; ++i) others.emplace_back([this] { Work(); });
+    try {
+      for (int i = 1; i < threads; ++i) others.emplace_back([this] { Work(); });
+    } catch (const std::system_error&) {
+      // The machine has no more threads to give; those that there are do the work.
+    }
     Work();
     for (std::thread& thread : others) thread.join();
     return status_;
@@ -64,11 +70,11 @@ class Run {
     for (size_t next; (next = next_.fetch_add(1)) < order_.size();) RunUnit(order_[next]);
   }
 
-  // What a unit throws (memory that is not to be had, an error within LibTorch) is its failure, not
-  // the end of the process with everybody's work.
-  static absl::Status Advance(Unit& unit, int64_t steps) {
+  // What is thrown (memory that is not to be had, an error within LibTorch) is a failure of a unit,
+  // not the end of the process with everybody's work.
+  static absl::Status Guarded(const Unit& unit, absl::FunctionRef<absl::Status()> work) {
     try {
-      return unit.Advance(steps);
+      return work();
     } catch (const std::bad_alloc&) {
       return absl::ResourceExhaustedError(absl::StrCat("out of memory in step ",
                                                        unit.steps_done() + 1,
@@ -91,11 +97,12 @@ class Run {
     while (!unit.finished() && !Stopped()) {
       const double wall = WallSeconds();
       const double cpu = base::ThreadCpuSeconds();
-      const absl::Status error = Advance(unit, steps);
+      const absl::Status error = Guarded(unit, [&] { return unit.Advance(steps); });
       absl::Status status;
       if (error.ok()) {
         if (options_.after_chunk) {
-          status = options_.after_chunk(index, base::ThreadCpuSeconds() - cpu);
+          const double seconds = base::ThreadCpuSeconds() - cpu;
+          status = Guarded(unit, [&] { return options_.after_chunk(index, seconds); });
         }
       } else {
         status = options_.after_failure ? options_.after_failure(index, error) : error;

@@ -97,6 +97,7 @@ absl::StatusOr<std::unique_ptr<RunFolder>> RunFolder::Create(absl::string_view p
         state == RunState::kFinished ? "; choose another --out" : " or choose another --out"));
   }
   // What a run killed at its very start may have left.
+  PERENNIAL_RETURN_IF_ERROR(RemoveTemporaries(run->path()));
   PERENNIAL_RETURN_IF_ERROR(base::RemoveFile(base::JoinPath(path, kMetricsFile)));
   PERENNIAL_ASSIGN_OR_RETURN(run->metrics_,
                              MetricsStream::Open(base::JoinPath(path, kMetricsFile)));
