@@ -2,7 +2,7 @@
 //
 // path := field ( "[" index "]" )? ( "." path )?. Indices count from 0; the index equal to the
 // field's size appends an element. Sub-messages on the way are created; walking into a member of a
-// oneof selects it. value, by the field's kind:
+// oneof selects it if none is set, and is refused if another one is. value, by the field's kind:
 //   number, bool     0.1  1e-3  5  true  false
 //   enum             NAME
 //   string           text as it stands, or "quoted" with C escapes

@@ -333,6 +333,16 @@ struct Counts {
   int failed = 0;
 };
 
+// Tables of thousands of methods would make a report that does not open.
+report::Table Shortened(report::Table table) {
+  constexpr size_t kMaxRows = 300;
+  if (table.rows.size() <= kMaxRows) return table;
+  absl::StrAppend(&table.caption, table.caption.empty() ? "" : ". ", "The first ", kMaxRows, " of ",
+                  table.rows.size(), " rows; all results stand in tables.csv");
+  table.rows.resize(kMaxRows);
+  return table;
+}
+
 }  // namespace
 
 std::vector<SummaryResult> Summarize(const std::vector<FinishedUnit>& units) {
@@ -508,16 +518,16 @@ absl::StatusOr<RunReport> MakeReport(const std::vector<FinishedUnit>& units,
   document.AddSection("Results");
   PERENNIAL_ASSIGN_OR_RETURN(const report::Table table,
                              HeadlineTable(results, headlines, context.failed));
-  document.AddTable(table);
+  document.AddTable(Shortened(table));
   PERENNIAL_RETURN_IF_ERROR(AddBars(results, headlines, document));
   PERENNIAL_RETURN_IF_ERROR(AddCurves(units, document));
   AddMatrices(units, document);
   if (context.add_plots) PERENNIAL_RETURN_IF_ERROR(context.add_plots(document));
   document.AddSection(
       "Cost", absl::StrFormat("GEMM peak of one thread: %.1f GFLOP/s.", context.gemm_peak / 1e9));
-  document.AddTable(CostTable(Costs(units, context.gemm_peak)));
+  document.AddTable(Shortened(CostTable(Costs(units, context.gemm_peak))));
   PERENNIAL_ASSIGN_OR_RETURN(const report::Table details, DetailTable(results, headlines));
-  if (details.columns.size() > 1) document.AddTable(details);
+  if (details.columns.size() > 1) document.AddTable(Shortened(details));
   document.AddSection("How it was made");
   document.AddKeyValues("Environment", context.environment);
   document.AddPreformatted("config.textproto", context.config_text);

@@ -266,6 +266,11 @@ TEST(ResultsTest, TheReportOfAThousandUnitsIsSmall) {
   EXPECT_LT(report->html.size(), size_t{6000000});
   EXPECT_THAT(report->plots, SizeIs(1003));
   EXPECT_THAT(report->html, HasSubstr("left out here"));
+  const auto larger = MakeReport(Many(3000, 1), kHeadlines, {.title = "t"});
+  ASSERT_TRUE(larger.ok()) << larger.status();
+  EXPECT_LT(larger->html.size(), size_t{6000000});
+  EXPECT_THAT(larger->html,
+              HasSubstr("The first 300 of 3000 rows; all results stand in tables.csv"));
 }
 
 TEST(ResultsTest, PlotsAreWrittenAndThoseOfAnEarlierReportRemoved) {

@@ -209,7 +209,7 @@ absl::Status EventFile::Cut(int64_t last_step) {
   return base::WriteFileAtomically(path_, kept);
 }
 
-absl::Status EventFile::Sync() const {
+absl::Status EventFile::Sync() {
   int file;
   do {
     file = open(path_.c_str(), O_WRONLY | O_CLOEXEC);
@@ -218,6 +218,11 @@ absl::Status EventFile::Sync() const {
   if (file < 0) return base::ErrnoError(errno, "cannot open", path_);
   absl::Cleanup closer = [file] { close(file); };
   if (fdatasync(file) != 0) return base::ErrnoError(errno, "cannot sync", path_);
+  if (named_) return absl::OkStatus();
+  const std::string folder = FolderOf(path_);
+  PERENNIAL_RETURN_IF_ERROR(base::SyncFolder(folder));
+  PERENNIAL_RETURN_IF_ERROR(base::SyncFolder(FolderOf(folder)));
+  named_ = true;
   return absl::OkStatus();
 }
 

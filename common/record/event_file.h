@@ -57,11 +57,12 @@ class EventFile {
 
   // Waits until what was appended is on the disk; before a checkpoint that counts on it. OK if
   // there is no file.
-  absl::Status Sync() const;
+  absl::Status Sync();
 
  private:
   std::string path_;
-  int64_t end_ = -1;  // Size of the file after the last call; -1 if not known.
+  int64_t end_ = -1;    // Size of the file after the last call; -1 if not known.
+  bool named_ = false;  // The folders that lead to the file are on the disk.
 };
 
 struct EventFileContents {

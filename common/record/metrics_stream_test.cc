@@ -1,5 +1,8 @@
 #include "common/record/metrics_stream.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
 #include <cstdlib>
 #include <string>
 #include <thread>
@@ -95,6 +98,23 @@ TEST_F(MetricsStreamTest, UnwritablePathIsNamed) {
   const absl::Status status = MetricsStream::Open(path_ + "/no/file").status();
   EXPECT_FALSE(status.ok());
   EXPECT_NE(status.message().find(path_), absl::string_view::npos);
+}
+
+// A limit on the size of files ends a write in its middle, as a full disk does.
+TEST_F(MetricsStreamTest, APartOfALineDoesNotStay) {
+  signal(SIGXFSZ, SIG_IGN);
+  auto stream = MetricsStream::Open(path_).value();
+  ASSERT_TRUE(stream->Append(JsonObject().Add("step", 1)).ok());
+  rlimit before;
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  rlimit small = before;
+  small.rlim_cur = 20;
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+  EXPECT_FALSE(stream->Append(JsonObject().Add("pad", std::string(100, 'p'))).ok());
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+  EXPECT_EQ(Contents(), "{\"step\":1}\n");
+  ASSERT_TRUE(stream->Append(JsonObject().Add("step", 2)).ok());
+  EXPECT_EQ(Contents(), "{\"step\":1}\n{\"step\":2}\n");
 }
 
 TEST(MetricsStreamOnFullDisk, AppendReportsIt) {

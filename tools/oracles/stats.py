@@ -232,6 +232,9 @@ def wilcoxon():
                               (51, 0.1), (120, -0.2)]]
     data += [rng.integers(-3, 5, size=n).astype(float) for n in [6, 9, 13, 14, 30, 80]]
     data += [rng.integers(1, 6, size=n) * rng.choice([-1.0, 1.0, 1.0], size=n) for n in [8, 13, 40]]
+    # Zeros without ties.
+    data += [numpy.append(rng.normal(size=n) + 0.3, numpy.zeros(zeros))
+             for n, zeros in [(12, 3), (18, 2), (40, 5)]]
     rows = []
     for d in data:
         d = numpy.array(d, dtype=float)
