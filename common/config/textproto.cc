@@ -193,9 +193,46 @@ std::string NameInError(const std::string& message) {
   return "";
 }
 
+void AddPlaces(const Message& message, const TextFormat::ParseInfoTree& tree,
+               const std::string& prefix, absl::string_view file_name, FieldPlaces& places) {
+  std::vector<const FieldDescriptor*> fields;
+  message.GetReflection()->ListFields(message, &fields);
+  for (const FieldDescriptor* field : fields) {
+    const int size = field->is_repeated() ? message.GetReflection()->FieldSize(message, field) : 1;
+    for (int i = 0; i < size; ++i) {
+      const int index = field->is_repeated() ? i : -1;
+      const TextFormat::ParseLocation place = tree.GetLocation(field, index);
+      const std::string path =
+          absl::StrCat(prefix, field->name(), index < 0 ? "" : absl::StrCat("[", index, "]"));
+      if (place.line >= 0) {
+        places[path] = absl::StrCat(file_name, ":", place.line + 1, ":", place.column + 1);
+      }
+      if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) continue;
+      const TextFormat::ParseInfoTree* nested = tree.GetTreeForNested(field, index);
+      if (nested == nullptr) continue;
+      const Message& child =
+          index < 0 ? message.GetReflection()->GetMessage(message, field)
+                    : message.GetReflection()->GetRepeatedMessage(message, field, index);
+      AddPlaces(child, *nested, absl::StrCat(path, "."), file_name, places);
+    }
+  }
+}
+
 }  // namespace
 
-absl::Status ParseTextproto(absl::string_view text, absl::string_view file_name, Message* message) {
+std::string PlaceOf(absl::string_view error, const FieldPlaces& places) {
+  std::string path(error.substr(0, std::min(error.find(" = "), error.find(": "))));
+  while (true) {
+    const auto place = places.find(path);
+    if (place != places.end()) return place->second;
+    const size_t end = path.find_last_of(".[");
+    if (end == std::string::npos) return "";
+    path.resize(end);
+  }
+}
+
+absl::Status ParseTextproto(absl::string_view text, absl::string_view file_name, Message* message,
+                            FieldPlaces* places) {
   message->Clear();
   if (static_cast<int64_t>(text.size()) > kMaxConfigBytes) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -206,7 +243,15 @@ absl::Status ParseTextproto(absl::string_view text, absl::string_view file_name,
   parser.RecordErrorsTo(&error);
   parser.SetRecursionLimit(kMaxNesting);
   ArrayInputStream stream(text.data(), static_cast<int>(text.size()));
-  if (parser.Parse(&stream, message)) return absl::OkStatus();
+  TextFormat::ParseInfoTree tree;
+  if (places != nullptr) parser.WriteLocationsTo(&tree);
+  if (parser.Parse(&stream, message)) {
+    if (places != nullptr) {
+      places->clear();
+      AddPlaces(*message, tree, "", file_name, *places);
+    }
+    return absl::OkStatus();
+  }
 
   const Descriptor* root = message->GetDescriptor();
   const std::string name = NameInError(error.message());

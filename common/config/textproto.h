@@ -12,6 +12,8 @@
 #define PERENNIAL_COMMON_CONFIG_TEXTPROTO_H_
 
 #include <cstddef>
+#include <map>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -25,10 +27,18 @@ namespace perennial::config {
 // is nested like that.
 inline constexpr size_t kMaxNesting = 100;
 
+// Where each field stands, by its path: "learners[1].replay.buffer" -> "smoke.textproto:3:5".
+using FieldPlaces = std::map<std::string, std::string>;
+
 // Clears `message` and reads it from `text`; InvalidArgument as above. `file_name` is for messages
-// only. On error `message` holds no meaningful value.
+// only. On error `message` holds no meaningful value. `places`, if given, receives those of all
+// fields.
 absl::Status ParseTextproto(absl::string_view text, absl::string_view file_name,
-                            google::protobuf::Message* message);
+                            google::protobuf::Message* message, FieldPlaces* places = nullptr);
+
+// The place of the field that an error begins with ("optimizer.rate = 3: must be ..."), or of the
+// nearest one that holds it; empty if there is none.
+std::string PlaceOf(absl::string_view error, const FieldPlaces& places);
 
 // The same from a file of at most 16 MiB; errors of reading name the path.
 absl::Status LoadTextprotoInto(absl::string_view path, google::protobuf::Message* message);

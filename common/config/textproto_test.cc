@@ -116,5 +116,21 @@ TEST(LoadTextproto, ReadsAFileAndNamesAMissingOne) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("load.textproto.none"));
 }
 
+TEST(FieldPlaces, NameFileLineAndColumnOfEachFieldOrWhatHoldsIt) {
+  TestConfig config;
+  FieldPlaces places;
+  ASSERT_TRUE(ParseTextproto("optimizer {\n  momentum: 2 }\nlearners { name: 'a' }\n"
+                             "learners {\n replay { buffer: 3 } }\nwidths: [1,\n 7]",
+                             "a.textproto", &config, &places)
+                  .ok());
+  EXPECT_EQ(places.at("optimizer"), "a.textproto:1:1");
+  EXPECT_EQ(places.at("optimizer.momentum"), "a.textproto:2:3");
+  EXPECT_EQ(places.at("learners[1].replay.buffer"), "a.textproto:5:11");
+  EXPECT_EQ(PlaceOf("optimizer.momentum = 2: must be < 1", places), "a.textproto:2:3");
+  EXPECT_EQ(PlaceOf("optimizer.learning_rate: must be given", places), "a.textproto:1:1");
+  EXPECT_EQ(PlaceOf("learners[1].name = \"x = y: z\": stands twice", places), "a.textproto:4:1");
+  EXPECT_EQ(PlaceOf("tasks: must be given", places), "");
+}
+
 }  // namespace
 }  // namespace perennial::config

@@ -5,13 +5,14 @@
 #include <iostream>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "common/base/excerpt.h"
 #include "common/base/file_io.h"
 #include "common/base/nearest_name.h"
 #include "common/base/runfiles.h"
@@ -76,21 +77,28 @@ absl::StatusOr<Configuration> LoadConfiguration(const Line& line, const CommandL
     config.name = std::string(words[1]);
   }
   // Messages show the path as the user gave it.
-  PERENNIAL_RETURN_IF_ERROR(
-      config::ParseTextproto(text, surroundings.Shown(path), config.message.get()));
+  const std::string shown = surroundings.Shown(path);
+  config::FieldPlaces places;
+  PERENNIAL_RETURN_IF_ERROR(config::ParseTextproto(text, shown, config.message.get(), &places));
   for (const std::string& override_text : command.overrides) {
     PERENNIAL_RETURN_IF_ERROR(config::ApplyOverride(override_text, config.message.get()));
+    // What it has set stands there from now on.
+    const std::string field(absl::StripAsciiWhitespace(
+        absl::string_view(override_text).substr(0, override_text.find('='))));
+    std::erase_if(places, [&](const auto& place) { return absl::StartsWith(place.first, field); });
+    places[field] = absl::StrCat("--set ", base::Excerpt(override_text));
   }
   config::FillDefaults(config.message.get());
-  // All that is out of range, in one line.
   absl::Status valid = config::Validate(*config.message);
   if (valid.ok()) valid = line.FinishConfig(*config.message);
-  if (!valid.ok()) {
-    return absl::Status(
-        valid.code(),
-        absl::StrCat(config.name, ": ", absl::StrReplaceAll(valid.message(), {{"\n", "; "}})));
+  if (valid.ok()) return config;
+  // All that is wrong, in one line, each with its place.
+  std::vector<std::string> errors;
+  for (const absl::string_view error : absl::StrSplit(valid.message(), '\n')) {
+    const std::string place = config::PlaceOf(error, places);
+    errors.push_back(absl::StrCat(place.empty() ? shown : place, ": ", error));
   }
-  return config;
+  return absl::Status(valid.code(), absl::StrJoin(errors, "; "));
 }
 
 absl::StatusOr<std::string> ListingText(const Line& line) {

@@ -15,7 +15,7 @@ namespace {
 
 absl::Status CheckSize(absl::string_view field, int32_t wanted, int32_t available) {
   if (wanted <= available) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("rotated.", field, " = ", wanted,
+  return absl::InvalidArgumentError(absl::StrCat("stream.rotated.", field, " = ", wanted,
                                                  ": the data set has ", available,
                                                  " images; choose at most that many"));
 }

@@ -114,8 +114,9 @@ TEST(RotatedStreamTest, ImagesHeldBySomebodyAreMadeOnceForAllThreads) {
 
 TEST(RotatedStreamTest, AskingForMoreImagesThanThereAreNamesTheField) {
   const data::ImageSplits splits = MakeSplits(9, 20);
-  EXPECT_EQ(RotatedStream::Create(MakeConfig(), splits, 0).status().message(),
-            "rotated.train_per_task = 10: the data set has 9 images; choose at most that many");
+  EXPECT_EQ(
+      RotatedStream::Create(MakeConfig(), splits, 0).status().message(),
+      "stream.rotated.train_per_task = 10: the data set has 9 images; choose at most that many");
 }
 
 }  // namespace
