@@ -24,24 +24,9 @@ namespace {
 
 constexpr char kTemporaryMark[] = ".perennial-tmp.";
 
-std::string FolderOf(absl::string_view path) {
-  const size_t slash = path.rfind('/');
-  if (slash == absl::string_view::npos) return ".";
-  return slash == 0 ? "/" : std::string(path.substr(0, slash));
-}
-
 std::string NameOf(absl::string_view path) {
   const size_t slash = path.rfind('/');
   return std::string(slash == absl::string_view::npos ? path : path.substr(slash + 1));
-}
-
-// Opens without being stopped by a signal (Ctrl-C is handled, so calls may be interrupted).
-int OpenRetrying(const char* path, int flags, mode_t mode = 0) {
-  int file;
-  do {
-    file = open(path, flags | O_CLOEXEC, mode);
-  } while (file < 0 && errno == EINTR);
-  return file;
 }
 
 absl::Status WriteAll(int file, absl::string_view contents, absl::string_view path) {
@@ -69,9 +54,24 @@ std::string JoinPath(absl::string_view folder, absl::string_view name) {
   return absl::StrCat(folder, absl::EndsWith(folder, "/") ? "" : "/", name);
 }
 
+std::string FolderOf(absl::string_view path) {
+  const size_t slash = path.rfind('/');
+  if (slash == absl::string_view::npos) return ".";
+  return slash == 0 ? "/" : std::string(path.substr(0, slash));
+}
+
+// A signal may interrupt calls: Ctrl-C is handled.
+int OpenFile(const std::string& path, int flags, mode_t mode) {
+  int file;
+  do {
+    file = open(path.c_str(), flags | O_CLOEXEC, mode);
+  } while (file < 0 && errno == EINTR);
+  return file;
+}
+
 absl::StatusOr<std::string> ReadFile(absl::string_view path, int64_t max_bytes) {
   const std::string name(path);
-  const int file = OpenRetrying(name.c_str(), O_RDONLY);
+  const int file = OpenFile(name, O_RDONLY);
   if (file < 0) return ErrnoError(errno, "cannot open", path);
   absl::Cleanup closer = [file] { close(file); };
   struct stat info;
@@ -105,7 +105,7 @@ absl::StatusOr<std::string> ReadFile(absl::string_view path, int64_t max_bytes) 
 
 absl::Status SyncFolder(absl::string_view path) {
   const std::string name(path);
-  const int folder = OpenRetrying(name.c_str(), O_RDONLY | O_DIRECTORY);
+  const int folder = OpenFile(name, O_RDONLY | O_DIRECTORY);
   if (folder < 0) return ErrnoError(errno, "cannot open the folder", path);
   absl::Cleanup closer = [folder] { close(folder); };
   // EINVAL: a file system that cannot sync a folder; there is nothing more to be done on it.
@@ -119,7 +119,7 @@ absl::Status WriteFileAtomically(absl::string_view path, absl::string_view conte
   const std::string folder = FolderOf(path);
   const std::string temporary =
       JoinPath(folder, absl::StrCat(".", NameOf(path), kTemporaryMark, getpid(), ".", counter++));
-  const int file = OpenRetrying(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_TRUNC, 0666);
+  const int file = OpenFile(temporary, O_WRONLY | O_CREAT | O_EXCL | O_TRUNC, 0666);
   if (file < 0) return ErrnoError(errno, "cannot write", path);
   absl::Cleanup remover = [&temporary] { unlink(temporary.c_str()); };
   {
@@ -184,6 +184,16 @@ absl::Status RemoveFile(absl::string_view path) {
 
 bool IsTemporaryName(absl::string_view name) {
   return absl::StartsWith(name, ".") && absl::StrContains(name, kTemporaryMark);
+}
+
+absl::Status RemoveTemporaries(absl::string_view folder) {
+  if (!FolderExists(folder)) return absl::OkStatus();
+  PERENNIAL_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListFolder(folder));
+  for (const std::string& name : names) {
+    if (!IsTemporaryName(name)) continue;
+    PERENNIAL_RETURN_IF_ERROR(RemoveFile(JoinPath(folder, name)));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace perennial::base

@@ -9,6 +9,8 @@
 #ifndef PERENNIAL_COMMON_BASE_FILE_IO_H_
 #define PERENNIAL_COMMON_BASE_FILE_IO_H_
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -49,11 +51,20 @@ absl::Status SyncFolder(absl::string_view path);
 // "folder/name"; name alone if folder is empty or name is absolute.
 std::string JoinPath(absl::string_view folder, absl::string_view name);
 
+// The folder that a path's last name stands in: "a" of "a/b", "." of "b", "/" of "/b".
+std::string FolderOf(absl::string_view path);
+
+// open(2) with O_CLOEXEC, not stopped by a signal; -1 and errno on failure. The caller closes.
+int OpenFile(const std::string& path, int flags, mode_t mode = 0666);
+
 // The error of `errno_value` as "<what> <path>: <reason>".
 absl::Status ErrnoError(int errno_value, absl::string_view what, absl::string_view path);
 
 // True for the names that WriteFileAtomically gives its temporary files.
 bool IsTemporaryName(absl::string_view name);
+
+// Removes what killed WriteFileAtomically calls have left in a folder; OK if there is no folder.
+absl::Status RemoveTemporaries(absl::string_view folder);
 
 }  // namespace perennial::base
 

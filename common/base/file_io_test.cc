@@ -126,5 +126,12 @@ TEST(JoinPath, AbsoluteNamesStandAlone) {
   EXPECT_EQ(JoinPath("a", "/b"), "/b");
 }
 
+TEST(FolderOf, IsWhatTheLastNameStandsIn) {
+  EXPECT_EQ(FolderOf("a/b/c"), "a/b");
+  EXPECT_EQ(FolderOf("b"), ".");
+  EXPECT_EQ(FolderOf("/b"), "/");
+  EXPECT_EQ(FolderOf(FolderOf("a/b/c")), "a");
+}
+
 }  // namespace
 }  // namespace perennial::base

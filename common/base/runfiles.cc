@@ -4,7 +4,9 @@
 
 #include <climits>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -57,6 +59,12 @@ absl::StatusOr<std::string> FindRunfile(absl::string_view path) {
 absl::StatusOr<std::vector<std::string>> ListRunfiles(absl::string_view folder) {
   PERENNIAL_ASSIGN_OR_RETURN(const std::string path, FindRunfile(folder));
   return ListFolder(path);
+}
+
+std::string WorkingFolder() {
+  const char* typed_in = std::getenv("BUILD_WORKING_DIRECTORY");
+  std::error_code ignored;
+  return typed_in != nullptr ? typed_in : std::filesystem::current_path(ignored).string();
 }
 
 }  // namespace perennial::base

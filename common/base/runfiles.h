@@ -25,6 +25,10 @@ absl::StatusOr<std::string> FindRunfile(absl::string_view path);
 // Names (not paths) of the entries of a folder of the runfiles, sorted.
 absl::StatusOr<std::vector<std::string>> ListRunfiles(absl::string_view folder);
 
+// Where the user typed the command: `bazel run` starts programs in their runfiles and tells it in
+// $BUILD_WORKING_DIRECTORY; otherwise the current folder.
+std::string WorkingFolder();
+
 }  // namespace perennial::base
 
 #endif  // PERENNIAL_COMMON_BASE_RUNFILES_H_

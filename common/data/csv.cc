@@ -692,10 +692,7 @@ absl::StatusOr<CsvTable> ParseCsv(absl::string_view text, absl::string_view name
 
 absl::StatusOr<CsvTable> ReadCsv(const std::string& path, const CsvOptions& options) {
   PERENNIAL_RETURN_IF_ERROR(CheckOptions(path, options));
-  int file;
-  do {
-    file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  } while (file < 0 && errno == EINTR);
+  const int file = base::OpenFile(path, O_RDONLY);
   if (file < 0) return base::ErrnoError(errno, "cannot open", path);
   absl::Cleanup closer = [file] { close(file); };
   struct stat info;

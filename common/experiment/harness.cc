@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
-#include <filesystem>
 #include <iostream>
 #include <iterator>
 #include <memory>
@@ -15,6 +14,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/runfiles.h"
 #include "common/base/status_macros.h"
 #include "common/config/resolve.h"
 #include "common/experiment/command_line.h"
@@ -90,17 +90,12 @@ int Main(const Line& line, int argc, char** argv) {
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
 
-  // `bazel run` starts programs in their runfiles; this is where the user typed the command.
-  const char* typed_in = std::getenv("BUILD_WORKING_DIRECTORY");
-  std::error_code ignored;
   const char* checkpoint_seconds = std::getenv("PERENNIAL_CHECKPOINT_SECONDS");
-  Surroundings surroundings = {
-      .out = std::cout,
-      .log = std::cerr,
-      .terminal = isatty(STDERR_FILENO) != 0,
-      .working_folder =
-          typed_in != nullptr ? typed_in : std::filesystem::current_path(ignored).string(),
-      .stop = &g_stop};
+  Surroundings surroundings = {.out = std::cout,
+                               .log = std::cerr,
+                               .terminal = isatty(STDERR_FILENO) != 0,
+                               .working_folder = base::WorkingFolder(),
+                               .stop = &g_stop};
   winsize window = {};
   if (ioctl(STDERR_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 0) {
     surroundings.columns = window.ws_col;

@@ -545,10 +545,10 @@ absl::Status WritePlots(const std::vector<report::PlotNumbers>& plots,
     names.insert(name);
     PERENNIAL_RETURN_IF_ERROR(base::WriteFileAtomically(base::JoinPath(folder, name), plot.csv));
   }
+  PERENNIAL_RETURN_IF_ERROR(base::RemoveTemporaries(folder));
   PERENNIAL_ASSIGN_OR_RETURN(const std::vector<std::string> files, base::ListFolder(folder));
   for (const std::string& file : files) {
-    const bool ours = absl::EndsWith(file, kPlotSuffix) || base::IsTemporaryName(file);
-    if (!ours || names.contains(file)) continue;
+    if (!absl::EndsWith(file, kPlotSuffix) || names.contains(file)) continue;
     PERENNIAL_RETURN_IF_ERROR(base::RemoveFile(base::JoinPath(folder, file)));
   }
   return absl::OkStatus();

@@ -104,17 +104,8 @@ absl::StatusOr<std::string> ReadAll(absl::string_view path) {
   return base::ReadFile(path, std::numeric_limits<int64_t>::max());
 }
 
-std::string FolderOf(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  return slash == std::string::npos ? "." : path.substr(0, slash + 1);
-}
-
 int OpenForAppending(const std::string& path) {
-  int file;
-  do {
-    file = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-  } while (file < 0 && errno == EINTR);
-  return file;
+  return base::OpenFile(path, O_WRONLY | O_CREAT | O_APPEND);
 }
 
 }  // namespace
@@ -128,7 +119,7 @@ absl::Status EventFile::Append(absl::Span<const ScalarEvent> events) {
   if (events.empty()) return absl::OkStatus();
   int file = OpenForAppending(path_);
   if (file < 0 && errno == ENOENT) {
-    PERENNIAL_RETURN_IF_ERROR(base::MakeFolders(FolderOf(path_)));
+    PERENNIAL_RETURN_IF_ERROR(base::MakeFolders(base::FolderOf(path_)));
     file = OpenForAppending(path_);
   }
   if (file < 0) return base::ErrnoError(errno, "cannot open", path_);
@@ -185,12 +176,7 @@ absl::Status EventFile::Cut(int64_t last_step) {
   if (absl::IsNotFound(bytes.status())) return absl::OkStatus();
   PERENNIAL_RETURN_IF_ERROR(bytes.status());
   // What a process left that was killed within this.
-  const std::string folder = FolderOf(path_);
-  PERENNIAL_ASSIGN_OR_RETURN(const std::vector<std::string> names, base::ListFolder(folder));
-  for (const std::string& name : names) {
-    if (!base::IsTemporaryName(name)) continue;
-    PERENNIAL_RETURN_IF_ERROR(base::RemoveFile(base::JoinPath(folder, name)));
-  }
+  PERENNIAL_RETURN_IF_ERROR(base::RemoveTemporaries(base::FolderOf(path_)));
   std::string kept;
   Records records(*bytes);
   while (const auto record = records.Next()) {
@@ -210,18 +196,15 @@ absl::Status EventFile::Cut(int64_t last_step) {
 }
 
 absl::Status EventFile::Sync() {
-  int file;
-  do {
-    file = open(path_.c_str(), O_WRONLY | O_CLOEXEC);
-  } while (file < 0 && errno == EINTR);
+  const int file = base::OpenFile(path_, O_WRONLY);
   if (file < 0 && errno == ENOENT) return absl::OkStatus();
   if (file < 0) return base::ErrnoError(errno, "cannot open", path_);
   absl::Cleanup closer = [file] { close(file); };
   if (fdatasync(file) != 0) return base::ErrnoError(errno, "cannot sync", path_);
   if (named_) return absl::OkStatus();
-  const std::string folder = FolderOf(path_);
+  const std::string folder = base::FolderOf(path_);
   PERENNIAL_RETURN_IF_ERROR(base::SyncFolder(folder));
-  PERENNIAL_RETURN_IF_ERROR(base::SyncFolder(FolderOf(folder)));
+  PERENNIAL_RETURN_IF_ERROR(base::SyncFolder(base::FolderOf(folder)));
   named_ = true;
   return absl::OkStatus();
 }

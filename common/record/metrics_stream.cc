@@ -18,11 +18,7 @@ namespace perennial::record {
 namespace {
 
 int OpenForAppending(const std::string& path) {
-  int file;
-  do {
-    file = open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-  } while (file < 0 && errno == EINTR);
-  return file;
+  return base::OpenFile(path, O_RDWR | O_CREAT | O_APPEND);
 }
 
 // Removes what follows the last newline.

@@ -16,21 +16,6 @@
 #include "common/base/status_macros.h"
 
 namespace perennial::record {
-namespace {
-
-// What killed writes have left.
-absl::Status RemoveTemporaries(const std::string& folder) {
-  if (!base::FolderExists(folder)) return absl::OkStatus();
-  PERENNIAL_ASSIGN_OR_RETURN(const std::vector<std::string> names, base::ListFolder(folder));
-  for (const std::string& name : names) {
-    if (!base::IsTemporaryName(name)) continue;
-    PERENNIAL_RETURN_IF_ERROR(base::RemoveFile(base::JoinPath(folder, name)));
-  }
-  return absl::OkStatus();
-}
-
-}  // namespace
-
 absl::StatusOr<RunState> InspectRunFolder(absl::string_view path) {
   if (base::FileExists(path)) {
     return absl::FailedPreconditionError(
@@ -57,10 +42,7 @@ absl::StatusOr<RunState> InspectRunFolder(absl::string_view path) {
 
 absl::StatusOr<std::unique_ptr<RunFolder>> RunFolder::Lock(absl::string_view path) {
   const std::string lock_path = base::JoinPath(path, kLockFile);
-  int lock;
-  do {
-    lock = open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  } while (lock < 0 && errno == EINTR);
+  const int lock = base::OpenFile(lock_path, O_RDWR | O_CREAT);
   if (lock < 0) return base::ErrnoError(errno, "cannot lock the folder: cannot open", lock_path);
   // Closes the file on every way out.
   std::unique_ptr<RunFolder> run(new RunFolder(std::string(path), lock));
@@ -97,7 +79,7 @@ absl::StatusOr<std::unique_ptr<RunFolder>> RunFolder::Create(absl::string_view p
         state == RunState::kFinished ? "; choose another --out" : " or choose another --out"));
   }
   // What a run killed at its very start may have left.
-  PERENNIAL_RETURN_IF_ERROR(RemoveTemporaries(run->path()));
+  PERENNIAL_RETURN_IF_ERROR(base::RemoveTemporaries(run->path()));
   PERENNIAL_RETURN_IF_ERROR(base::RemoveFile(base::JoinPath(path, kMetricsFile)));
   PERENNIAL_ASSIGN_OR_RETURN(run->metrics_,
                              MetricsStream::Open(base::JoinPath(path, kMetricsFile)));
@@ -110,8 +92,8 @@ absl::StatusOr<std::unique_ptr<RunFolder>> RunFolder::Open(absl::string_view pat
     return absl::NotFoundError(absl::StrCat("there is no run in ", path));
   }
   PERENNIAL_ASSIGN_OR_RETURN(std::unique_ptr<RunFolder> run, Lock(path));
-  PERENNIAL_RETURN_IF_ERROR(RemoveTemporaries(run->path()));
-  PERENNIAL_RETURN_IF_ERROR(RemoveTemporaries(run->checkpoint_folder()));
+  PERENNIAL_RETURN_IF_ERROR(base::RemoveTemporaries(run->path()));
+  PERENNIAL_RETURN_IF_ERROR(base::RemoveTemporaries(run->checkpoint_folder()));
   PERENNIAL_ASSIGN_OR_RETURN(run->metrics_,
                              MetricsStream::Open(base::JoinPath(path, kMetricsFile)));
   return run;

@@ -1,8 +1,6 @@
 #include "tools/compare/compare.h"
 
 #include <algorithm>
-#include <cstdlib>
-#include <filesystem>
 #include <iostream>
 #include <utility>
 
@@ -16,6 +14,7 @@
 #include "common/base/file_io.h"
 #include "common/base/flags.h"
 #include "common/base/nearest_name.h"
+#include "common/base/runfiles.h"
 #include "common/base/status_macros.h"
 #include "common/record/run_folder.h"
 #include "tools/compare/output.h"
@@ -215,15 +214,9 @@ absl::Status Run(const std::vector<std::string>& arguments, const Surroundings& 
 }
 
 int Main(int argc, char** argv) {
-  // `bazel run` starts programs in their runfiles; this is where the user typed the command.
-  const char* typed_in = std::getenv("BUILD_WORKING_DIRECTORY");
-  std::error_code ignored;
   const absl::Status status =
       Run(std::vector<std::string>(argv + 1, argv + argc),
-          {.out = std::cout,
-           .log = std::cerr,
-           .working_folder =
-               typed_in != nullptr ? typed_in : std::filesystem::current_path(ignored).string()});
+          {.out = std::cout, .log = std::cerr, .working_folder = base::WorkingFolder()});
   if (status.ok()) return 0;
   std::cout.flush();
   std::cerr << "error: " << status.message() << std::endl;
