@@ -1,9 +1,8 @@
 #include "common/data/rotation.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
-
-#include "common/base/logging.h"
 
 namespace perennial::data {
 
@@ -30,39 +29,31 @@ Rotation::Rotation(int32_t height, int32_t width, double degrees) : height_(heig
       const double source_y = sine * dx + cosine * dy + center_y;
       const double left = std::floor(source_x);
       const double top = std::floor(source_y);
-      const double fx = source_x - left;
-      const double fy = source_y - top;
-      Tap tap;
-      // Origins more than a pixel outside keep weights of zero.
+      const double across[] = {1 - (source_x - left), source_x - left};
+      const double down[] = {1 - (source_y - top), source_y - top};
+      kernels::BilinearTap tap;
+      // Origins a pixel or more outside keep weights of zero.
       if (left >= -1 && left < width && top >= -1 && top < height) {
-        tap.offset = (static_cast<int32_t>(top) + 1) * (width + 2) + static_cast<int32_t>(left) + 1;
-        tap.weights = {static_cast<float>((1 - fx) * (1 - fy)), static_cast<float>(fx * (1 - fy)),
-                       static_cast<float>((1 - fx) * fy), static_cast<float>(fx * fy)};
+        const int32_t first_x = static_cast<int32_t>(left);
+        const int32_t first_y = static_cast<int32_t>(top);
+        // The window begins in the image; what of it is outside weighs nothing.
+        const int32_t begin_x = std::max(first_x, 0);
+        const int32_t begin_y = std::max(first_y, 0);
+        tap.offset = begin_y * width + begin_x;
+        for (int32_t v = begin_y; v <= std::min(first_y + 1, height - 1); ++v) {
+          for (int32_t u = begin_x; u <= std::min(first_x + 1, width - 1); ++u) {
+            tap.weights[2 * (v - begin_y) + u - begin_x] =
+                static_cast<float>(across[u - first_x] * down[v - first_y]);
+          }
+        }
       }
       taps_.push_back(tap);
     }
   }
 }
 
-void Rotation::Apply(std::span<const uint8_t> source, std::span<uint8_t> target) const {
-  CHECK(source.size() == taps_.size() && target.size() == taps_.size());
-  const int32_t stride = width_ + 2;
-  // Kept between calls: an allocation costs as much as a good part of a small image.
-  static thread_local std::vector<float> bordered;
-  bordered.assign(static_cast<size_t>(stride) * (height_ + 2), 0.0f);
-  for (int32_t y = 0; y < height_; ++y) {
-    float* row = bordered.data() + static_cast<size_t>(y + 1) * stride + 1;
-    for (int32_t x = 0; x < width_; ++x) row[x] = source[static_cast<size_t>(y) * width_ + x];
-  }
-  for (size_t i = 0; i < taps_.size(); ++i) {
-    const Tap& tap = taps_[i];
-    const float* upper = bordered.data() + tap.offset;
-    const float* lower = upper + stride;
-    // Half is added to round half up.
-    const float value = 0.5f + tap.weights[0] * upper[0] + tap.weights[1] * upper[1] +
-                        tap.weights[2] * lower[0] + tap.weights[3] * lower[1];
-    target[i] = static_cast<uint8_t>(value);
-  }
+void Rotation::Apply(std::span<const uint8_t* const> sources, std::span<uint8_t> targets) const {
+  kernels::ResampleBilinear(taps_, height_, width_, sources, targets);
 }
 
 }  // namespace perennial::data
