@@ -534,6 +534,7 @@ absl::Status ExperimentRun::SaveUnit(Live& live) {
       live.unit->steps_done() == live.saved_steps) {
     return absl::OkStatus();
   }
+  if (!live.unit->Settle().ok()) return absl::OkStatus();  // The next step tells it.
   // A state never runs ahead of the stream: what was measured before it will not be measured again.
   PERENNIAL_RETURN_IF_ERROR(WriteEvents(live));
   PERENNIAL_RETURN_IF_ERROR(folder_->metrics().Sync());
@@ -624,6 +625,7 @@ absl::Status ExperimentRun::Finish(const std::vector<FinishedUnit>& finished,
                   .config_text = ConfigText(),
                   .environment = record::EnvironmentRows(environment_),
                   .gemm_peak = gemm_peak_,
+                  .counts = line_.counts(),
                   .failed = failed,
                   .add_plots = [&](report::Document& document) {
                     return line_.AddPlots(*config_.message, finished, document);
@@ -634,9 +636,15 @@ absl::Status ExperimentRun::Finish(const std::vector<FinishedUnit>& finished,
   PERENNIAL_ASSIGN_OR_RETURN(const std::string text, record::SummaryText(summary));
   PERENNIAL_RETURN_IF_ERROR(folder_->WriteSummary(text));
 
-  surroundings_.out << "\n"
-                    << report::TerminalTable(table) << "\n"
-                    << report::TerminalTable(CostTable(Costs(finished, gemm_peak_)));
+  const std::vector<MethodCost> costs = Costs(finished, gemm_peak_);
+  PERENNIAL_ASSIGN_OR_RETURN(
+      const report::Table replicate_costs,
+      ReplicateCostTable(summary.results, line_.headlines(), line_.counts(), costs));
+  surroundings_.out << "\n" << report::TerminalTable(table) << "\n";
+  if (replicate_costs.columns.size() > 1) {
+    surroundings_.out << report::TerminalTable(replicate_costs) << "\n";
+  }
+  surroundings_.out << report::TerminalTable(CostTable(costs));
   ShowPaths(folder_->path());
   return absl::OkStatus();
 }

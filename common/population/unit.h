@@ -5,7 +5,8 @@
 // beforehand what it will cost, runs in steps, saves and loads its state between any two steps, and
 // yields results. It takes its memory at the first step. It uses one thread at a time and keys its
 // random streams by identity, never by position in a list, so that results are the same bits
-// however units are grouped, ordered or interrupted.
+// however units are grouped, ordered or interrupted. What need not be waited for at once it may
+// give to threads of the run that have nothing to do.
 //
 //   while (unit.steps_done() < unit.plan().steps) PERENNIAL_RETURN_IF_ERROR(unit.Advance(100));
 //   for (const Measurement& m : unit.Results().measurements) ...
@@ -13,8 +14,10 @@
 #define PERENNIAL_COMMON_POPULATION_UNIT_H_
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -45,10 +48,13 @@ struct UnitPlan {
   double total_flops() const { return training_flops + replay_flops + evaluation_flops; }
 };
 
+// Results stand under the unit's method, unless they name another: a unit may compare several
+// things of its own (the solutions of one study, say).
 struct Measurement {
   std::string metric;  // "average_accuracy"
   std::string unit;    // "fraction"
   double value = 0;
+  std::string method = {};
 };
 
 struct Curve {
@@ -57,6 +63,7 @@ struct Curve {
   std::string y_label;
   std::vector<double> x;
   std::vector<double> y;
+  std::string method = {};
 };
 
 struct Matrix {
@@ -64,6 +71,8 @@ struct Matrix {
   std::string row_label;
   std::string column_label;
   std::vector<std::vector<std::optional<double>>> values;
+  // Of rows and columns; empty: they are counted from 1.
+  std::vector<std::string> names = {};
 };
 
 struct UnitResults {
@@ -76,6 +85,26 @@ struct UnitResults {
 struct Event {
   int64_t step = 0;
   std::vector<std::pair<std::string, double>> values;
+};
+
+// The threads of a run that have no unit to run, as one unit sees them.
+//
+//   using Task = std::packaged_task<double()>;
+//   auto task = std::make_shared<Task>([snapshot] { return Test(snapshot); });
+//   accuracy_ = task->get_future();
+//   const auto work = [task] { (*task)(); };
+//   if (spare_ == nullptr || !spare_->TryRun(work)) work();
+//   ...
+//   accuracy_.get()  // Where the number is needed; throws what Test threw.
+class SpareThreads {
+ public:
+  virtual ~SpareThreads() = default;
+
+  // Gives `work` to a thread that is free at this moment; false if none is, and the caller does it
+  // itself: no number may depend on who does. What is given away is run and destroyed before the
+  // unit is released and before the run returns, and its CPU time counts as the unit's. It must not
+  // throw, nor wait for the unit's thread, which may wait for it anywhere.
+  virtual bool TryRun(std::function<void()> work) = 0;
 };
 
 class Unit {
@@ -93,6 +122,15 @@ class Unit {
   virtual absl::Status Advance(int64_t steps) = 0;
   // What was measured since the last call.
   virtual std::vector<Event> TakeEvents() = 0;
+
+  // Before the first Advance of a run: `spare` may be used until the call with null, which comes
+  // when the run is done with the unit and all that was given away has ended. Each other call can
+  // come while some is under way.
+  virtual void UseSpareThreads(SpareThreads* /*spare*/) {}
+
+  // Waits for what was given away, so that the events and the state are those of steps_done().
+  // Before Save. An error is the one that the next Advance returns.
+  virtual absl::Status Settle() { return absl::OkStatus(); }
 
   // Everything that the next steps depend on, as bytes; events not yet taken are not part of it.
   virtual absl::StatusOr<std::string> Save() const = 0;
