@@ -61,6 +61,8 @@ class Line {
       const google::protobuf::Message& config, const std::string& data_folder) const = 0;
 
   virtual std::vector<Headline> headlines() const = 0;
+  // Metrics of what a replicate uses, to stand beside the first headline and CPU seconds.
+  virtual std::vector<Headline> counts() const { return {}; }
 
   // What the report shows beyond the units' curves and matrices; after the results. Each plot's
   // numbers stand in the run folder, too.

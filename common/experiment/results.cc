@@ -35,6 +35,11 @@ constexpr size_t kMostDots = 50;
 // More failed units than these are counted only.
 constexpr size_t kListedFailures = 100;
 
+// Under which method a result of a unit stands.
+const std::string& MethodOf(const FinishedUnit& unit, const std::string& named) {
+  return named.empty() ? unit.key.method : named;
+}
+
 // Results by (group, method, metric), and what there is of each in the order of first appearance.
 class Results {
  public:
@@ -166,8 +171,9 @@ absl::Status AddCurves(const std::vector<FinishedUnit>& units, report::Document&
       const auto [place, added] = places.emplace(title, plots.size());
       if (added) plots.push_back({.title = title});
       Plot& plot = plots[place->second];
-      const auto [method, new_method] = plot.places.emplace(unit.key.method, plot.methods.size());
-      if (new_method) plot.methods.push_back({.name = unit.key.method});
+      const std::string& name = MethodOf(unit, curve.method);
+      const auto [method, new_method] = plot.places.emplace(name, plot.methods.size());
+      if (new_method) plot.methods.push_back({.name = name});
       plot.methods[method->second].replicates.push_back(&curve);
     }
   }
@@ -238,10 +244,13 @@ void AddMatrices(const std::vector<FinishedUnit>& units, report::Document& docum
                                .x_label = mean.first->column_label,
                                .y_label = mean.first->row_label,
                                .value_label = "mean"};
+    const auto name = [&names = mean.first->names](size_t i) {
+      return i < names.size() ? names[i] : absl::StrCat(i + 1);
+    };
     // Shares look the same in all matrices; other numbers have a scale of their own.
     bool shares = true;
     for (size_t r = 0; r < mean.cells.size(); ++r) {
-      heatmap.rows.push_back(absl::StrCat(r + 1));
+      heatmap.rows.push_back(name(r));
       std::vector<std::optional<double>>& row = heatmap.values.emplace_back(mean.columns);
       for (size_t c = 0; c < mean.cells[r].size(); ++c) {
         const auto& [sum, count] = mean.cells[r][c];
@@ -254,7 +263,7 @@ void AddMatrices(const std::vector<FinishedUnit>& units, report::Document& docum
       heatmap.min = 0;
       heatmap.max = 1;
     }
-    for (size_t c = 0; c < mean.columns; ++c) heatmap.columns.push_back(absl::StrCat(c + 1));
+    for (size_t c = 0; c < mean.columns; ++c) heatmap.columns.push_back(name(c));
     document.AddHeatmap(heatmap);
   }
 }
@@ -350,11 +359,11 @@ std::vector<SummaryResult> Summarize(const std::vector<FinishedUnit>& units) {
   std::map<std::string, size_t> places;
   for (const FinishedUnit& unit : units) {
     for (const population::Measurement& measurement : unit.results.measurements) {
-      const std::string key =
-          absl::StrCat(unit.key.group, "\n", unit.key.method, "\n", measurement.metric);
+      const std::string& method = MethodOf(unit, measurement.method);
+      const std::string key = absl::StrCat(unit.key.group, "\n", method, "\n", measurement.metric);
       const auto [place, added] = places.emplace(key, results.size());
       if (added) {
-        results.push_back({.method = unit.key.method,
+        results.push_back({.method = method,
                            .group = unit.key.group,
                            .metric = measurement.metric,
                            .unit = measurement.unit,
@@ -362,7 +371,8 @@ std::vector<SummaryResult> Summarize(const std::vector<FinishedUnit>& units) {
       }
       const bool unique =
           results[place->second].values.emplace(unit.key.replicate, measurement.value).second;
-      CHECK(unique) << "two units " << unit.key.Id();
+      CHECK(unique) << unit.key.Id() << ": " << method << "'s " << measurement.metric
+                    << " is there already";
     }
   }
   return results;
@@ -381,6 +391,7 @@ std::vector<MethodCost> Costs(const std::vector<FinishedUnit>& units, double gem
     cost.evaluation_flops += unit.plan.evaluation_flops;
     cost.cpu_seconds += unit.cpu_seconds;
     cost.floor_seconds += unit.plan.total_flops() / gemm_peak;
+    ++cost.replicates;
   }
   return costs;
 }
@@ -509,6 +520,41 @@ report::Table CostTable(const std::vector<MethodCost>& costs) {
   return table;
 }
 
+absl::StatusOr<report::Table> ReplicateCostTable(const std::vector<SummaryResult>& results,
+                                                 const std::vector<Headline>& headlines,
+                                                 const std::vector<Headline>& counts,
+                                                 const std::vector<MethodCost>& costs) {
+  report::Table table = {.caption = "What a replicate takes: means", .columns = {{"method"}}};
+  if (headlines.empty() || counts.empty()) return table;
+  const Results index(results);
+  const bool several = SeveralGroups(index.methods());
+  std::vector<Headline> columns = {headlines[0]};
+  columns.insert(columns.end(), counts.begin(), counts.end());
+  std::erase_if(columns, [&](const Headline& column) {
+    return std::ranges::none_of(
+        results, [&](const SummaryResult& result) { return result.metric == column.metric; });
+  });
+  for (const Headline& column : columns) {
+    table.columns.push_back({column.label, report::Align::kRight});
+  }
+  table.columns.push_back({"CPU seconds", report::Align::kRight});
+  for (const MethodCost& cost : costs) {
+    std::vector<std::string>& row = table.rows.emplace_back();
+    row.push_back(MethodLabel({cost.group, cost.method}, several));
+    for (const Headline& column : columns) {
+      const SummaryResult* result = index.Find(cost.group, cost.method, column.metric);
+      if (result == nullptr) {
+        row.push_back(kNothing);
+        continue;
+      }
+      PERENNIAL_ASSIGN_OR_RETURN(const stats::Summary summary, record::Statistics(*result));
+      row.push_back(absl::StrFormat(result->unit == "count" ? "%.0f" : "%.3f", summary.mean));
+    }
+    row.push_back(absl::StrFormat("%.2f", cost.cpu_seconds / cost.replicates));
+  }
+  return table;
+}
+
 absl::StatusOr<RunReport> MakeReport(const std::vector<FinishedUnit>& units,
                                      const std::vector<Headline>& headlines,
                                      const ReportContext& context) {
@@ -525,7 +571,11 @@ absl::StatusOr<RunReport> MakeReport(const std::vector<FinishedUnit>& units,
   if (context.add_plots) PERENNIAL_RETURN_IF_ERROR(context.add_plots(document));
   document.AddSection(
       "Cost", absl::StrFormat("GEMM peak of one thread: %.1f GFLOP/s.", context.gemm_peak / 1e9));
-  document.AddTable(Shortened(CostTable(Costs(units, context.gemm_peak))));
+  const std::vector<MethodCost> costs = Costs(units, context.gemm_peak);
+  PERENNIAL_ASSIGN_OR_RETURN(const report::Table replicate_costs,
+                             ReplicateCostTable(results, headlines, context.counts, costs));
+  if (replicate_costs.columns.size() > 1) document.AddTable(Shortened(replicate_costs));
+  document.AddTable(Shortened(CostTable(costs)));
   PERENNIAL_ASSIGN_OR_RETURN(const report::Table details, DetailTable(results, headlines));
   if (details.columns.size() > 1) document.AddTable(Shortened(details));
   document.AddSection("How it was made");

@@ -27,6 +27,7 @@ struct MethodCost {
   double evaluation_flops = 0;
   double cpu_seconds = 0;
   double floor_seconds = 0;  // All operations at the measured GEMM peak.
+  int replicates = 0;
 };
 
 // One result for each (method, group, metric), in the order of first appearance, with one value a
@@ -49,6 +50,14 @@ absl::StatusOr<report::Table> ResultsTable(const std::vector<record::SummaryResu
 // Methods by TFLOP, CPU seconds, floor and their ratio.
 report::Table CostTable(const std::vector<MethodCost>& costs);
 
+// What one replicate takes, beside what it brings: methods by the first of `headlines`, `counts`
+// (metrics of what was used: passes, stored examples), and CPU seconds, all means over replicates.
+// No columns but the method's if there are no counts.
+absl::StatusOr<report::Table> ReplicateCostTable(const std::vector<record::SummaryResult>& results,
+                                                 const std::vector<Headline>& headlines,
+                                                 const std::vector<Headline>& counts,
+                                                 const std::vector<MethodCost>& costs);
+
 // What the report shows beside results.
 struct ReportContext {
   std::string title;
@@ -56,6 +65,7 @@ struct ReportContext {
   std::string config_text;
   std::vector<std::pair<std::string, std::string>> environment;
   double gemm_peak = 0;
+  std::vector<Headline> counts = {};  // See ReplicateCostTable.
   std::vector<record::FailedUnit> failed;
   // Adds what a line shows of its own, after the results; may be empty.
   std::function<absl::Status(report::Document&)> add_plots;

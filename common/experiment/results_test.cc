@@ -97,6 +97,47 @@ TEST(ResultsTest, CostsKeepKindsOfOperationsAndGroupsApart) {
   EXPECT_EQ(text.find("method", text.find("method") + 1), std::string::npos) << text;
 }
 
+TEST(ResultsTest, WhatAReplicateTakesStandsBesideWhatItBrings) {
+  std::vector<FinishedUnit> units = Units();
+  for (FinishedUnit& unit : units) {
+    unit.results.measurements.push_back({"passes", "count", unit.key.replicate == "0" ? 10.0 : 20});
+  }
+  const auto results = Summarize(units);
+  const std::vector<Headline> counts = {{"passes", "passes"}, {"unknown", "nobody has it"}};
+  const auto table = ReplicateCostTable(results, kHeadlines, counts, Costs(units, 1e10));
+  ASSERT_TRUE(table.ok());
+  ASSERT_THAT(table->columns, SizeIs(4));
+  EXPECT_THAT(table->rows[0], ElementsAre("naive", "0.600", "15", "0.50"));
+  EXPECT_THAT(table->rows[1], ElementsAre("joint", "0.850", "15", "0.50"));
+  EXPECT_THAT(ReplicateCostTable(results, kHeadlines, {}, Costs(units, 1e10))->columns, SizeIs(1));
+}
+
+// A unit that compares things of its own.
+TEST(ResultsTest, ResultsStandUnderTheMethodThatTheyName) {
+  FinishedUnit unit = MakeUnit("study", "0", 0.5);
+  unit.results.measurements.push_back({"accuracy", "fraction", 0.25, "first"});
+  unit.results.measurements.push_back({"accuracy", "fraction", 0.75, "second"});
+  population::Curve curve = unit.results.curves[0];
+  curve.method = "first";
+  unit.results.curves.push_back(curve);
+  unit.results.matrices[0].names = {"here", "there"};
+  const auto results = Summarize({unit});
+  ASSERT_EQ(results.size(), 4u);
+  EXPECT_EQ(results[2].method, "first");
+  EXPECT_EQ(results[3].method, "second");
+  EXPECT_THAT(results[3].values, ElementsAre(std::pair("0", 0.75)));
+  const auto report = MakeReport({unit}, kHeadlines, {.title = "t"});
+  ASSERT_TRUE(report.ok());
+  ASSERT_THAT(report->plots, SizeIs(::testing::Ge(2u)));
+  bool curves = false, matrix = false;
+  for (const report::PlotNumbers& plot : report->plots) {
+    curves |= plot.csv.find("study,1") != std::string::npos &&
+              plot.csv.find("first,1") != std::string::npos;
+    matrix |= plot.csv.find("there,here,0.5") != std::string::npos;
+  }
+  EXPECT_TRUE(curves && matrix);
+}
+
 TEST(ResultsTest, FailedUnitsAreCountedByMethod) {
   const std::vector<record::FailedUnit> failed = {{"naive.rotated.seed.2", "the loss is nan"},
                                                   {"ewc.rotated.seed.0", "the loss is nan"}};
