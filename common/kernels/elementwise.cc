@@ -110,6 +110,26 @@ void AxpyT(T alpha, const T* x, T* out, int64_t count) {
   });
 }
 
+template <typename T>
+void AddQuadraticGradientT(T scale, const T* precision, const T* centre, const T* x, T* gradient,
+                           int64_t count) {
+  ForEach<T>(count, [&](auto d, int64_t i) HWY_ATTR {
+    const auto pull =
+        hn::MulSub(hn::LoadU(d, precision + i), hn::LoadU(d, x + i), hn::LoadU(d, centre + i));
+    hn::StoreU(hn::MulAdd(hn::Set(d, scale), pull, hn::LoadU(d, gradient + i)), d, gradient + i);
+  });
+}
+
+template <typename T>
+void QuadraticProximalStepT(T scale, const T* precision, const T* centre, T* x, int64_t count) {
+  ForEach<T>(count, [&](auto d, int64_t i) HWY_ATTR {
+    const auto s = hn::Set(d, scale);
+    const auto pulled = hn::MulAdd(s, hn::LoadU(d, centre + i), hn::LoadU(d, x + i));
+    const auto weight = hn::MulAdd(s, hn::LoadU(d, precision + i), hn::Set(d, T(1)));
+    hn::StoreU(hn::Div(pulled, weight), d, x + i);
+  });
+}
+
 // Sums of products in double: four vectors, then one, then single elements.
 template <typename T>
 void DotT(const T* x, const T* y, int64_t count, double* result) {
@@ -174,6 +194,8 @@ PERENNIAL_KERNEL(GatherPixelsMapped)
 PERENNIAL_KERNEL(ColumnSums)
 PERENNIAL_KERNEL(LinePoint)
 PERENNIAL_KERNEL(Axpy)
+PERENNIAL_KERNEL(AddQuadraticGradient)
+PERENNIAL_KERNEL(QuadraticProximalStep)
 PERENNIAL_KERNEL(Dot)
 PERENNIAL_KERNEL(Square)
 PERENNIAL_KERNEL(Combine)
@@ -190,6 +212,8 @@ PERENNIAL_EXPORT(GatherPixelsMapped)
 PERENNIAL_EXPORT(ColumnSums)
 PERENNIAL_EXPORT(LinePoint)
 PERENNIAL_EXPORT(Axpy)
+PERENNIAL_EXPORT(AddQuadraticGradient)
+PERENNIAL_EXPORT(QuadraticProximalStep)
 PERENNIAL_EXPORT(Dot)
 PERENNIAL_EXPORT(Square)
 PERENNIAL_EXPORT(Combine)
@@ -249,6 +273,22 @@ void Axpy(T alpha, std::span<const T> x, std::span<T> out) {
 }
 
 template <typename T>
+void AddQuadraticGradient(T scale, std::span<const T> precision, std::span<const T> centre,
+                          std::span<const T> x, std::span<T> gradient) {
+  CHECK(precision.size() == x.size() && centre.size() == x.size() && gradient.size() == x.size());
+  PERENNIAL_DISPATCH(AddQuadraticGradient, scale, precision.data(), centre.data(), x.data(),
+                     gradient.data(), static_cast<int64_t>(x.size()));
+}
+
+template <typename T>
+void QuadraticProximalStep(T scale, std::span<const T> precision, std::span<const T> centre,
+                           std::span<T> x) {
+  CHECK(precision.size() == x.size() && centre.size() == x.size());
+  PERENNIAL_DISPATCH(QuadraticProximalStep, scale, precision.data(), centre.data(), x.data(),
+                     static_cast<int64_t>(x.size()));
+}
+
+template <typename T>
 double Dot(std::span<const T> x, std::span<const T> y) {
   CHECK(x.size() == y.size());
   double result = 0;
@@ -277,20 +317,23 @@ void Combine(std::span<const T> coefficients, std::span<const MatrixView<const T
   PERENNIAL_DISPATCH(Combine, coefficients, matrices, out);
 }
 
-#define PERENNIAL_INSTANTIATE(T)                                                               \
-  template void GatherPixels<T>(const uint8_t*, int64_t, std::span<const int32_t>, T, T,       \
-                                MatrixView<T>);                                                \
-  template void ColumnSums<T>(MatrixView<const T>, T, bool, T*);                               \
-  template void LinePoint<T>(T, std::span<const T>, std::span<const T>, std::span<T>);         \
-  template void Axpy<T>(T, std::span<const T>, std::span<T>);                                  \
-  template void GatherPixelsMapped<T>(const uint8_t*, int64_t, const int32_t*,                 \
-                                      std::span<const int32_t>, T, T, MatrixView<T>);          \
-  template void GatherRows<T>(const float*, int64_t, std::span<const int32_t>, MatrixView<T>); \
-  template void GatherRowsMapped<T>(const float*, int64_t, const int32_t*,                     \
-                                    std::span<const int32_t>, MatrixView<T>);                  \
-  template double Dot<T>(std::span<const T>, std::span<const T>);                              \
-  template double SquaredNorm<T>(std::span<const T>);                                          \
-  template void Square<T>(MatrixView<const T>, MatrixView<T>);                                 \
+#define PERENNIAL_INSTANTIATE(T)                                                                   \
+  template void GatherPixels<T>(const uint8_t*, int64_t, std::span<const int32_t>, T, T,           \
+                                MatrixView<T>);                                                    \
+  template void ColumnSums<T>(MatrixView<const T>, T, bool, T*);                                   \
+  template void LinePoint<T>(T, std::span<const T>, std::span<const T>, std::span<T>);             \
+  template void Axpy<T>(T, std::span<const T>, std::span<T>);                                      \
+  template void GatherPixelsMapped<T>(const uint8_t*, int64_t, const int32_t*,                     \
+                                      std::span<const int32_t>, T, T, MatrixView<T>);              \
+  template void GatherRows<T>(const float*, int64_t, std::span<const int32_t>, MatrixView<T>);     \
+  template void GatherRowsMapped<T>(const float*, int64_t, const int32_t*,                         \
+                                    std::span<const int32_t>, MatrixView<T>);                      \
+  template void AddQuadraticGradient<T>(T, std::span<const T>, std::span<const T>,                 \
+                                        std::span<const T>, std::span<T>);                         \
+  template void QuadraticProximalStep<T>(T, std::span<const T>, std::span<const T>, std::span<T>); \
+  template double Dot<T>(std::span<const T>, std::span<const T>);                                  \
+  template double SquaredNorm<T>(std::span<const T>);                                              \
+  template void Square<T>(MatrixView<const T>, MatrixView<T>);                                     \
   template void Combine<T>(std::span<const T>, std::span<const MatrixView<const T>>, MatrixView<T>);
 PERENNIAL_INSTANTIATE(float)
 PERENNIAL_INSTANTIATE(double)

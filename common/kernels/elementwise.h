@@ -48,6 +48,18 @@ void LinePoint(T alpha, std::span<const T> anchor, std::span<const T> end, std::
 template <typename T>
 void Axpy(T alpha, std::span<const T> x, std::span<T> out);
 
+// The quadratic penalty scale / 2 * sum over i of (precision[i] x[i]^2 - 2 centre[i] x[i]), which
+// is, but for a constant, scale / 2 * sum of precision[i] (x[i] - c[i])^2 with centre = precision
+// c. Its gradient, added: gradient += scale (precision x - centre).
+template <typename T>
+void AddQuadraticGradient(T scale, std::span<const T> precision, std::span<const T> centre,
+                          std::span<const T> x, std::span<T> gradient);
+// Its proximal step, x = argmin over y of penalty(y) + |y - x|^2 / 2
+//                      = (x + scale centre) / (1 + scale precision). Precisions are at least 0.
+template <typename T>
+void QuadraticProximalStep(T scale, std::span<const T> precision, std::span<const T> centre,
+                           std::span<T> x);
+
 // Sums of products and of squares, accumulated in double; 0 of nothing.
 template <typename T>
 double Dot(std::span<const T> x, std::span<const T> y);

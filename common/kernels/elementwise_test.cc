@@ -117,6 +117,37 @@ TYPED_TEST(Kernels, LinePointAndAxpyMatchTheirDefinition) {
   });
 }
 
+// gradient: of the penalty, by its definition. Step: where the gradient of the penalty and of half
+// the squared distance to the start cancel.
+TYPED_TEST(Kernels, QuadraticPenaltiesMatchTheirDefinition) {
+  using T = TypeParam;
+  OnEveryTarget([&] {
+    for (const int64_t size : kKernelSizes) {
+      std::vector<T> precision = this->Values(size + 1);
+      for (T& p : precision) p = p * p;
+      const std::vector<T> centre = this->Values(size + 1);
+      const std::vector<T> x = this->Values(size + 1);
+      const std::vector<T> g = this->Values(size + 1);
+      const auto part = [size](auto& values) { return std::span(values).subspan(1, size); };
+      std::vector<T> gradient = g, moved = x;
+      const std::vector<T>& p = precision;
+      AddQuadraticGradient<T>(T(1.5), part(p), part(centre), part(x), part(gradient));
+      QuadraticProximalStep<T>(T(1.5), part(p), part(centre), part(moved));
+      for (int64_t i = 1; i <= size; ++i) {
+        const long double pull = static_cast<long double>(p[i]) * x[i] - centre[i];
+        this->ExpectClose(gradient[i] / 4, (g[i] + 1.5L * pull) / 4);
+        const long double y = moved[i];
+        this->ExpectClose(static_cast<T>(1.5L * (p[i] * y - centre[i]) / (4 * (1 + p[i]))),
+                          (x[i] - y) / (4 * (1 + p[i])));
+      }
+      for (const auto& [changed, before] : {std::pair(&gradient, &g), std::pair(&moved, &x)}) {
+        EXPECT_EQ(changed->front(), before->front());
+        EXPECT_EQ((*changed)[1 + size], (*before)[1 + size]);
+      }
+    }
+  });
+}
+
 TYPED_TEST(Kernels, MappedGatherIsTheGatherOfPermutedImages) {
   using T = TypeParam;
   OnEveryTarget([&] {

@@ -628,6 +628,20 @@ void LogisticLossHessian(MatrixView<const T> outputs, MatrixView<const T> target
   ElementHessian<T>(ElementLoss::kLogistic, 0, outputs, targets, weights, tangent, product);
 }
 
+template <typename T>
+int32_t SampleSoftmax(std::span<const T> logits, double uniform) {
+  CHECK(!logits.empty());
+  const double largest = *std::ranges::max_element(logits);
+  double sum = 0;
+  for (const T z : logits) sum += std::exp(z - largest);
+  double rest = uniform * sum;
+  for (size_t c = 0; c + 1 < logits.size(); ++c) {
+    rest -= std::exp(logits[c] - largest);
+    if (rest < 0) return static_cast<int32_t>(c);
+  }
+  return static_cast<int32_t>(logits.size()) - 1;
+}
+
 #define PERENNIAL_INSTANTIATE(T)                                                                  \
   template double SoftmaxCrossEntropy<T>(MatrixView<const T>, std::span<const int32_t>,           \
                                          std::span<const T>, MatrixView<T>,                       \
@@ -641,6 +655,7 @@ void LogisticLossHessian(MatrixView<const T> outputs, MatrixView<const T> target
   template void SoftmaxCrossEntropyHessian<T>(MatrixView<const T>, MatrixView<const T>,           \
                                               std::span<const T>, MatrixView<const T>,            \
                                               MatrixView<T>, const SoftmaxOptions&);              \
+  template int32_t SampleSoftmax<T>(std::span<const T>, double);                                  \
   template double SquaredError<T>(MatrixView<const T>, MatrixView<const T>, std::span<const T>,   \
                                   MatrixView<T>);                                                 \
   template void SquaredErrorHessian<T>(MatrixView<const T>, MatrixView<const T>,                  \

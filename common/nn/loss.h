@@ -55,6 +55,11 @@ double SoftmaxCrossEntropy(kernels::MatrixView<const T> logits,
                            kernels::MatrixView<const T> targets, std::span<const T> weights,
                            kernels::MatrixView<T> gradient, const SoftmaxOptions& options = {});
 
+// The class at which the running sum of softmax(logits) passes `uniform` in [0, 1): a draw from the
+// prediction. logits [C], finite.
+template <typename T>
+int32_t SampleSoftmax(std::span<const T> logits, double uniform);
+
 // product = weights[r] S p (v - sum_c p[c] v[c]) for tangent v. With labels S = 1, and the labels
 // are only checked.
 template <typename T>

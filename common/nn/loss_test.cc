@@ -571,5 +571,17 @@ TEST(LossesDeathTest, ALabelThatIsNotAmongTheClassesIsRefused) {
   EXPECT_DEATH(problem.Gradient<float>(outputs.view(), gradient.view()), "label 1 of row 0");
 }
 
+// softmax(log 1, log 5, log 2) = (1, 5, 2) / 8.
+TEST(SampleSoftmaxTest, DrawsTheClassWhoseShareHoldsTheNumber) {
+  const std::vector<float> logits = {std::log(1.0f), std::log(5.0f), std::log(2.0f)};
+  const std::pair<double, int32_t> cases[] = {{0, 0},    {0.124, 0}, {0.126, 1},
+                                              {0.74, 1}, {0.76, 2},  {0.999999, 2}};
+  for (const auto& [uniform, drawn] : cases) {
+    EXPECT_EQ(SampleSoftmax<float>(logits, uniform), drawn) << uniform;
+  }
+  // No overflow, and a class without a share is not drawn.
+  EXPECT_EQ(SampleSoftmax<double>(std::vector<double>{-1000, 1000, 0}, 0), 1);
+}
+
 }  // namespace
 }  // namespace perennial::nn

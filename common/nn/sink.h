@@ -78,6 +78,30 @@ class GradientSink final : public WeightGradientSink<T> {
   T scale_;
 };
 
+// Two gradients of one pass: the first `split` examples' sum goes to one sink, that of the others
+// to another. For networks whose blocks see all rows, with losses of example r alone.
+//
+//   nn::GradientSink<float> now(gradient, kOverwrite), past(reference, kOverwrite);
+//   nn::SplitSink<float> sink(64, now, past);
+template <typename T>
+class SplitSink final : public WeightGradientSink<T> {
+ public:
+  // Both must outlive it.
+  SplitSink(int64_t split, WeightGradientSink<T>& first, WeightGradientSink<T>& second)
+      : split_(split), first_(first), second_(second) {}
+
+  void Dense(const DenseSlot& slot, kernels::MatrixView<const T> x,
+             kernels::MatrixView<const T> d) override;
+  void OneHot(const DenseSlot& slot, ActiveView x, kernels::MatrixView<const T> d) override;
+  void Norm(const NormSlot& slot, kernels::MatrixView<const T> n,
+            kernels::MatrixView<const T> d) override;
+
+ private:
+  int64_t split_;
+  WeightGradientSink<T>& first_;
+  WeightGradientSink<T>& second_;
+};
+
 // Takes no notice: for passes that are after the gradient of the inputs alone.
 template <typename T>
 class DiscardSink final : public WeightGradientSink<T> {

@@ -21,8 +21,9 @@ double GradientError(const ScalarFunction& function, std::span<const double> poi
     moved[i] = point[i];
     const double difference = (above - below) / (2 * step);
     const double error = std::abs(difference - gradient[i]) / (1 + std::abs(gradient[i]));
-    // Written so that NaN counts as an error.
-    if (!(error <= worst)) worst = error;
+    // No tolerance holds NaN.
+    if (std::isnan(error)) return error;
+    worst = std::max(worst, error);
   }
   return worst;
 }
