@@ -75,7 +75,7 @@ class ContinualFaultsTest : public ::testing::Test {
   ProcessResult RunOnData() const {
     return RunProcess(
         {binary_, "--config", "smoke", "--data", "data", "--out", "run", "--seeds", "0", "--set",
-         "stream.rotated.train_per_task=60", "--set", "stream.rotated.test_per_task=20", "--set",
+         "stream.images.train_per_task=60", "--set", "stream.images.test_per_task=20", "--set",
          "methods=[{naive {}}, {er { memory { per_task: 2 } }}]"},
         options_);
   }
@@ -108,7 +108,7 @@ TEST_F(ContinualFaultsTest, ALossThatIsNotANumberNamesItsUnitAndSparesTheOthers)
   options_.environment.back().second = "0";
   const ProcessResult result = RunProcess(
       {binary_, "--config", "smoke", "--seeds", "4", "--out", "run", "--set",
-       absl::StrCat("network.hidden=[", hidden, "]"), "--set", "methods[2].er.replay_weight=1000"},
+       absl::StrCat("network.hidden=[", hidden, "]"), "--set", "methods[3].er.replay_weight=1000"},
       options_);
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_THAT(result.log,

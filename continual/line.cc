@@ -1,6 +1,9 @@
 #include "continual/line.h"
 
+#include <algorithm>
+#include <optional>
 #include <set>
+#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -8,53 +11,130 @@
 #include "common/base/nearest_name.h"
 #include "common/base/status_macros.h"
 #include "common/data/fashion_mnist.h"
+#include "common/experiment/results.h"
 #include "common/nn/network.h"
+#include "common/report/document.h"
+#include "continual/analysis/path.h"
 #include "continual/continual.pb.h"
+#include "continual/learners/naive.h"
 #include "continual/learners/registry.h"
-#include "continual/streams/rotated.h"
+#include "continual/streams/registry.h"
+#include "continual/studies/two_task_study.h"
 #include "continual/training/trainer.h"
+#include "continual/tuning/search.h"
+#include "continual/tuning/trials.h"
 #include "google/protobuf/message.h"
 
 namespace perennial::continual {
 namespace {
 
+// Dropout behind every hidden layer, if there is any.
+absl::StatusOr<nn::Network> MakeNetwork(const NetworkConfig& config,
+                                        const data::ImageSplits& splits, double dropout) {
+  nn::BlockSpec block;
+  for (const int32_t width : config.hidden()) {
+    block.layers.push_back(nn::Dense(width, nn::Activation::kRelu));
+    if (dropout > 0) block.layers.push_back(nn::Dropout(dropout));
+  }
+  block.layers.push_back(nn::Dense(splits.train.classes));
+  return nn::Network::Create({.inputs = splits.train.features(), .blocks = {std::move(block)}});
+}
+
+const SearchConfig* FindSearch(const ContinualConfig& config, const std::string& method) {
+  const auto found = std::ranges::find(config.searches(), method, &SearchConfig::name);
+  return found == config.searches().end() ? nullptr : &*found;
+}
+
+// The methods of a run: those of the configuration, or the trials of a search for each.
+absl::StatusOr<std::vector<MethodConfig>> Methods(const ContinualConfig& config) {
+  std::vector<MethodConfig> methods;
+  for (const MethodConfig& method : config.methods()) {
+    const SearchConfig* search = FindSearch(config, method.name());
+    if (search == nullptr) methods.push_back(method);
+    for (int trial = 0; search != nullptr && trial < search->trials(); ++trial) {
+      PERENNIAL_ASSIGN_OR_RETURN(methods.emplace_back(), Trial(method, *search, trial));
+    }
+  }
+  return methods;
+}
+
 class ContinualExperiment final : public experiment::Experiment {
  public:
-  ContinualExperiment(ContinualConfig config, data::ImageSplits splits, nn::Network network)
-      : config_(std::move(config)), splits_(std::move(splits)), network_(std::move(network)) {}
+  ContinualExperiment(ContinualConfig config, data::ImageSplits splits)
+      : config_(std::move(config)), splits_(std::move(splits)) {}
 
   std::string data_digest() const override { return splits_.digest; }
 
   absl::StatusOr<std::vector<std::unique_ptr<population::Unit>>> Units(uint64_t seed) override {
-    PERENNIAL_ASSIGN_OR_RETURN(const std::shared_ptr<const TaskStream> stream, MakeStream(seed));
+    PERENNIAL_ASSIGN_OR_RETURN(const std::shared_ptr<const TaskStream> stream,
+                               MakeStream(config_.stream(), splits_, seed));
+    PERENNIAL_ASSIGN_OR_RETURN(const std::vector<MethodConfig> methods, Methods(config_));
     std::vector<std::unique_ptr<population::Unit>> units;
-    for (const MethodConfig& method : config_.methods()) {
+    for (const MethodConfig& method : methods) {
+      const TrainingConfig training = TrainingOf(method, config_.training());
+      PERENNIAL_ASSIGN_OR_RETURN(nn::Network network,
+                                 MakeNetwork(config_.network(), splits_, training.dropout()));
       PERENNIAL_ASSIGN_OR_RETURN(
           auto unit,
-          TaskUnit::Create({.key = {MethodName(method), stream->name(), "seed", absl::StrCat(seed)},
+          TaskUnit::Create({.key = {method.name(), stream->name(), "seed", absl::StrCat(seed)},
                             .stream = stream,
-                            .network = network_,
+                            .network = std::move(network),
                             .learner = MakeLearnerFactory(method, config_.training()),
-                            .seed = seed}));
+                            .seed = seed,
+                            .test_after_each_task = config_.test_after_each_task(),
+                            .minima = config_.minima().enabled()
+                                          ? std::optional(PathOptions{config_.minima().points()})
+                                          : std::nullopt}));
+      units.push_back(std::move(unit));
+    }
+    for (const TwoTaskStudyConfig& study : config_.studies()) {
+      PERENNIAL_ASSIGN_OR_RETURN(auto unit, MakeStudy(study, seed));
       units.push_back(std::move(unit));
     }
     return units;
   }
 
  private:
-  absl::StatusOr<std::shared_ptr<const TaskStream>> MakeStream(uint64_t seed) const {
-    switch (config_.stream().kind_case()) {
-      case StreamConfig::kRotated:
-        return RotatedStream::Create(config_.stream().rotated(), splits_, seed);
-      case StreamConfig::KIND_NOT_SET:
-        break;
+  absl::StatusOr<std::unique_ptr<population::Unit>> MakeStudy(const TwoTaskStudyConfig& study,
+                                                              uint64_t seed) const {
+    StreamConfig two_tasks = config_.stream();
+    if (two_tasks.has_rotated()) {
+      RotatedStreamConfig& rotated = *two_tasks.mutable_rotated();
+      rotated.set_tasks(2);
+      if (study.has_step_degrees()) {
+        rotated.set_step_degrees(study.step_degrees());
+        rotated.clear_degrees();
+        rotated.set_random_range_degrees(0);
+      }
+      while (rotated.degrees_size() > 2) rotated.mutable_degrees()->RemoveLast();
+    } else {
+      two_tasks.mutable_permuted()->set_tasks(2);
     }
-    return absl::InvalidArgumentError("stream: no kind is set");
+    PERENNIAL_ASSIGN_OR_RETURN(std::shared_ptr<const TaskStream> stream,
+                               MakeStream(two_tasks, splits_, seed));
+    const TrainingConfig training = Override(config_.training(), study.training());
+    PERENNIAL_ASSIGN_OR_RETURN(nn::Network network,
+                               MakeNetwork(config_.network(), splits_, training.dropout()));
+    TrainingConfig multitask = training;
+    multitask.clear_first_task_epochs();
+    return TwoTaskStudy::Create(
+        {.key = {"two_tasks", study.name(), "seed", absl::StrCat(seed)},
+         .stream = std::move(stream),
+         .network = std::move(network),
+         .train = [training](ImageView images,
+                             int task) { return TrainPhase(training, std::move(images), task); },
+         .multitask =
+             [multitask](ImageView images) {
+               return TrainPhase(multitask, std::move(images), /*task=*/0);
+             },
+         .points = study.points(),
+         .curvature_images = study.curvature_images(),
+         .random_directions = study.random_directions(),
+         .seed = seed});
   }
 
   const ContinualConfig config_;
   const data::ImageSplits splits_;
-  const nn::Network network_;
 };
 
 const ContinualConfig& Cast(const google::protobuf::Message& config) {
@@ -69,6 +149,9 @@ std::unique_ptr<google::protobuf::Message> ContinualLine::NewConfig() const {
 
 absl::Status ContinualLine::FinishConfig(google::protobuf::Message& message) const {
   auto& config = *google::protobuf::DynamicCastToGenerated<ContinualConfig>(&message);
+  if (config.methods().empty() && config.studies().empty()) {
+    return absl::InvalidArgumentError("methods: must name at least one, or studies must");
+  }
   std::set<std::string> names;
   for (int i = 0; i < config.methods_size(); ++i) {
     MethodConfig& method = *config.mutable_methods(i);
@@ -83,26 +166,73 @@ absl::Status ContinualLine::FinishConfig(google::protobuf::Message& message) con
           absl::StrCat("methods[", i, "].name = \"", method.name(),
                        "\": stands twice; give each method of a kind a name of its own"));
     }
+    const TrainingOverrides& regime = method.training();
+    if (method.has_stable() && !regime.has_learning_rate_decay() && !regime.has_dropout()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("methods[", i,
+                       "] is stable, which is naive in another regime: set its "
+                       "training.learning_rate_decay or training.dropout"));
+    }
   }
-  return absl::OkStatus();
+  const StreamConfig& stream = config.stream();
+  if (!config.studies().empty() &&
+      (stream.has_rotated() ? stream.rotated().tasks() : stream.permuted().tasks()) < 2) {
+    return absl::InvalidArgumentError("studies: the stream has one task; give it two");
+  }
+  for (int i = 0; i < config.studies_size(); ++i) {
+    const TwoTaskStudyConfig& study = config.studies(i);
+    if (!base::IsLowerSnakeCase(study.name())) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("studies[", i, "].name = \"", study.name(),
+                       "\": must be lower_snake_case (a-z, 0-9, _), beginning with a letter"));
+    }
+    if (study.has_step_degrees() && !config.stream().has_rotated()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("studies[", i, "].step_degrees: the stream is not rotated; leave it out"));
+    }
+  }
+  for (const SearchConfig& search : config.searches()) {
+    if (!names.contains(search.name())) {
+      const std::vector<std::string> known(names.begin(), names.end());
+      return absl::InvalidArgumentError(
+          absl::StrCat("searches: ", base::UnknownNameMessage("method", search.name(), known)));
+    }
+  }
+  return Methods(config).status();
 }
 
 absl::StatusOr<std::unique_ptr<experiment::Experiment>> ContinualLine::Prepare(
     const google::protobuf::Message& message, const std::string& data_folder) const {
   const ContinualConfig& config = Cast(message);
   PERENNIAL_ASSIGN_OR_RETURN(data::ImageSplits splits, data::LoadFashionMnist(data_folder));
-  const std::vector<int64_t> hidden(config.network().hidden().begin(),
-                                    config.network().hidden().end());
-  PERENNIAL_ASSIGN_OR_RETURN(nn::Network network,
-                             nn::Network::Create(nn::MultilayerPerceptron(
-                                 splits.train.features(), hidden, splits.train.classes)));
-  return std::make_unique<ContinualExperiment>(config, std::move(splits), std::move(network));
+  return std::make_unique<ContinualExperiment>(config, std::move(splits));
 }
 
 std::vector<experiment::Headline> ContinualLine::headlines() const {
   return {{"average_accuracy", "average accuracy"},
           {"forgetting", "forgetting"},
-          {"learning_accuracy", "learning accuracy"}};
+          {"learning_accuracy", "learning accuracy"},
+          {"barrier", "barrier, nats"},
+          {"rise", "rise, nats"},
+          {"distance", "distance"},
+          {"curvature", "curvature"}};
+}
+
+std::vector<experiment::Headline> ContinualLine::counts() const {
+  return {{"gradient_passes", "gradient passes"},
+          {"stored_images", "stored images"},
+          {"weight_copies", "weight copies"}};
+}
+
+absl::Status ContinualLine::AddPlots(const google::protobuf::Message& message,
+                                     const std::vector<experiment::FinishedUnit>& units,
+                                     report::Document& document) const {
+  PERENNIAL_ASSIGN_OR_RETURN(const std::vector<RankedTrial> trials,
+                             RankTrials(Cast(message), experiment::Summarize(units)));
+  if (trials.empty()) return absl::OkStatus();
+  document.AddSection("Search");
+  document.AddTable(BestTrialsTable(trials));
+  return absl::OkStatus();
 }
 
 }  // namespace perennial::continual

@@ -20,6 +20,11 @@ class ContinualLine final : public experiment::Line {
   absl::StatusOr<std::unique_ptr<experiment::Experiment>> Prepare(
       const google::protobuf::Message& config, const std::string& data_folder) const override;
   std::vector<experiment::Headline> headlines() const override;
+  std::vector<experiment::Headline> counts() const override;
+  // The best trial of each search.
+  absl::Status AddPlots(const google::protobuf::Message& config,
+                        const std::vector<experiment::FinishedUnit>& units,
+                        report::Document& document) const override;
 };
 
 }  // namespace perennial::continual

@@ -10,10 +10,10 @@ namespace {
 class ExperienceReplay final : public Learner {
  public:
   ExperienceReplay(const ExperienceReplayConfig& config, const TrainingConfig& training)
-      : config_(config), training_(training), memory_(config.memory().per_task()) {}
+      : config_(config), training_(training), memory_(config.memory()) {}
 
   std::vector<Phase> Phases(const TaskContext& task) override {
-    Phase phase = TrainPhase(training_, task.images());
+    Phase phase = TrainPhase(training_, task.images(), task.task());
     if (!memory_.empty()) {
       phase.terms.push_back({.images = memory_.images(),
                              .batch_size = config_.replay_batch_size(),
@@ -24,8 +24,8 @@ class ExperienceReplay final : public Learner {
     return {phase};
   }
 
-  void AfterTask(const TaskContext& task) override {
-    memory_.Add(*task.images(), task.random().Split("memory"));
+  void AfterTask(const TaskContext& task, nn::Rows<float>& /*rows*/) override {
+    memory_.Add(task.images(), task.stream().tasks(), task.random().Split("memory"));
   }
 
   int64_t stored_images() const override { return memory_.size(); }

@@ -1,8 +1,8 @@
 // Experience replay: every step trains on a batch of the task and one of stored images.
 //
 // Source: Chaudhry et al. 2019, "On tiny episodic memories in continual learning"
-// (arXiv:1902.10486), with a class-balanced memory of equal size for each task. The memory takes a
-// task's images after the task.
+// (arXiv:1902.10486). There the memory takes images as they come; here it takes a task's images
+// when the task ends, so that a task does not replay itself. Which it keeps: see memory.h.
 #ifndef PERENNIAL_CONTINUAL_LEARNERS_ER_H_
 #define PERENNIAL_CONTINUAL_LEARNERS_ER_H_
 

@@ -1,5 +1,7 @@
 #include "continual/learners/joint.h"
 
+#include <utility>
+
 #include "common/config/validate.h"
 #include "continual/learners/naive.h"
 
@@ -8,17 +10,15 @@ namespace {
 
 class Joint final : public Learner {
  public:
-  explicit Joint(const TrainingConfig& training) : training_(training) {}
+  explicit Joint(const TrainingConfig& training) : training_(training) {
+    training_.clear_first_task_epochs();
+  }
 
   std::vector<Phase> Phases(const TaskContext& task) override {
     if (!task.last()) return {};
-    const TaskStream& stream = task.stream();
-    auto all = std::make_shared<data::LabeledImages>(task.images()->Empty());
-    int64_t size = 0;
-    for (int i = 0; i < stream.tasks(); ++i) size += stream.train_size(i);
-    all->Reserve(size);
-    for (int i = 0; i < stream.tasks(); ++i) all->Append(*stream.Train(i));
-    return {TrainPhase(training_, std::move(all))};
+    ImageView all;
+    for (int i = 0; i < task.stream().tasks(); ++i) all.Append(task.stream().Train(i));
+    return {TrainPhase(training_, std::move(all), /*task=*/0)};
   }
 
   std::optional<int> PredictingRow(int task, int tasks) const override {

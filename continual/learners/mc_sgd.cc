@@ -10,14 +10,14 @@ namespace {
 class McSgd final : public Learner {
  public:
   McSgd(const McSgdConfig& config, const TrainingConfig& training)
-      : config_(config), training_(training), memory_(config.memory().per_task()) {}
+      : config_(config), training_(training), memory_(config.memory()) {}
 
   // w^, and w- of this task and of the one before.
   int rows() const override { return 3; }
 
   std::vector<Phase> Phases(const TaskContext& task) override {
     const int now = Connected(task.task());
-    Phase train = TrainPhase(training_, task.images());
+    Phase train = TrainPhase(training_, task.images(), task.task());
     train.row = kSequential;
     if (task.task() == 0) {
       return {train, {.name = "connect", .row = now, .start = {{.row = kSequential}}, .epochs = 0}};
@@ -26,9 +26,16 @@ class McSgd final : public Learner {
 
     // The memory of the loss includes the current task's share.
     ReplayMemory with_current = memory_;
-    with_current.Add(*task.images(), task.random().Split("memory"));
+    with_current.Add(task.images(), task.stream().tasks(), task.random().Split("memory"));
     const std::vector<int32_t> subset =
-        ChooseBalanced(*task.images(), config_.current_subset(), task.random().Split("subset"));
+        ChooseBalanced(task.images(), config_.current_subset(), task.random().Split("subset"));
+    const auto line_from = [this](int row) {
+      return LineFrom{.row = row,
+                      .points = config_.points(),
+                      .stochastic = config_.stochastic(),
+                      .chain_rule = config_.gradient() == McSgdConfig::EXACT};
+    };
+    if (config_.chain() == McSgdConfig::CONNECTED) train.start = {{.row = before}};
 
     Phase connect;
     connect.name = "connect";
@@ -38,18 +45,19 @@ class McSgd final : public Learner {
     connect.terms = {
         {.images = with_current.images(),
          .batch_size = config_.batch_size(),
-         .line = LineFrom{.row = before, .points = config_.points()},
+         .line = line_from(before),
          .replay = true},
-        {.images = std::make_shared<data::LabeledImages>(task.images()->Select(subset)),
+        {.images = std::make_shared<const data::LabeledImages>(task.images().Select(subset)),
          .batch_size = config_.batch_size(),
-         .line = LineFrom{.row = kSequential, .points = config_.points()}}};
+         .line = line_from(kSequential)}};
     connect.optimizer = {.learning_rate = config_.learning_rate(), .momentum = config_.momentum()};
     connect.epochs = config_.epochs();
+    connect.dropout = false;  // Lines join networks as they predict.
     return {train, connect};
   }
 
-  void AfterTask(const TaskContext& task) override {
-    memory_.Add(*task.images(), task.random().Split("memory"));
+  void AfterTask(const TaskContext& task, nn::Rows<float>& /*rows*/) override {
+    memory_.Add(task.images(), task.stream().tasks(), task.random().Split("memory"));
   }
 
   std::optional<int> PredictingRow(int task, int /*tasks*/) const override {

@@ -10,8 +10,10 @@
 //
 //   mean over alpha of  L_memory(w-_{t-1} + alpha (w - w-_{t-1})) + L_t(w^_t + alpha (w - w^_t)).
 //
-// The gradient is exact: at alpha it counts alpha times. (The published code leaves the factor
-// out.) For t = 1 both solutions are the same.
+// For t = 1 both solutions are the same. Switches (McSgdConfig), the first of each being what the
+// above says: the gradient at alpha counts alpha times (chain rule), or once as in the published
+// code; w^_t starts from w^_{t-1} or from w-_{t-1}; the points of a line are fixed or one random
+// one a step. Connecting knows no dropout.
 #ifndef PERENNIAL_CONTINUAL_LEARNERS_MC_SGD_H_
 #define PERENNIAL_CONTINUAL_LEARNERS_MC_SGD_H_
 

@@ -1,5 +1,7 @@
 #include "continual/learners/naive.h"
 
+#include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "common/config/validate.h"
@@ -12,7 +14,7 @@ class Naive final : public Learner {
   explicit Naive(const TrainingConfig& training) : training_(training) {}
 
   std::vector<Phase> Phases(const TaskContext& task) override {
-    return {TrainPhase(training_, task.images())};
+    return {TrainPhase(training_, task.images(), task.task())};
   }
 
  private:
@@ -21,13 +23,15 @@ class Naive final : public Learner {
 
 }  // namespace
 
-Phase TrainPhase(const TrainingConfig& training,
-                 std::shared_ptr<const data::LabeledImages> images) {
+Phase TrainPhase(const TrainingConfig& training, ImageView images, int task) {
+  const double decayed = training.learning_rate() * std::pow(training.learning_rate_decay(), task);
+  const double floor = std::min(training.learning_rate_floor(), training.learning_rate());
+  const bool first = task == 0 && training.first_task_epochs() > 0;
   Phase phase;
   phase.name = "train";
   phase.terms = {{.images = std::move(images), .batch_size = training.batch_size()}};
-  phase.optimizer = {.learning_rate = training.learning_rate(), .momentum = training.momentum()};
-  phase.epochs = training.epochs();
+  phase.optimizer = {.learning_rate = std::max(decayed, floor), .momentum = training.momentum()};
+  phase.epochs = first ? training.first_task_epochs() : training.epochs();
   return phase;
 }
 

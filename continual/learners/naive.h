@@ -1,4 +1,7 @@
 // Naive: trains on each task as it comes. The lower end of every comparison.
+//
+// Stable SGD (Mirzadeh et al. 2020, arXiv:2006.06958) is the same in another training regime: a
+// learning rate that decays from task to task, dropout, small batches.
 #ifndef PERENNIAL_CONTINUAL_LEARNERS_NAIVE_H_
 #define PERENNIAL_CONTINUAL_LEARNERS_NAIVE_H_
 
@@ -9,8 +12,9 @@
 
 namespace perennial::continual {
 
-// The phase that all learners begin with: SGD on the task's images. Named "train".
-Phase TrainPhase(const TrainingConfig& training, std::shared_ptr<const data::LabeledImages> images);
+// The phase that all learners begin with: SGD on the task's images, with the learning rate and the
+// number of epochs of that task. Named "train".
+Phase TrainPhase(const TrainingConfig& training, ImageView images, int task);
 
 // A configuration out of its fields' ranges is a programmer's error here and for all learners; the
 // harness validates what users write.

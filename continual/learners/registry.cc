@@ -3,7 +3,9 @@
 #include <memory>
 
 #include "common/base/logging.h"
+#include "continual/learners/agem.h"
 #include "continual/learners/er.h"
+#include "continual/learners/ewc.h"
 #include "continual/learners/joint.h"
 #include "continual/learners/mc_sgd.h"
 #include "continual/learners/naive.h"
@@ -20,9 +22,12 @@ struct Entry {
 
 constexpr Entry kLearners[] = {
     {MethodConfig::kNaive, [](const auto& m, const auto& t) { return MakeNaive(m.naive(), t); }},
+    {MethodConfig::kStable, [](const auto&, const auto& t) { return MakeNaive(NaiveConfig(), t); }},
     {MethodConfig::kJoint, [](const auto& m, const auto& t) { return MakeJoint(m.joint(), t); }},
     {MethodConfig::kEr,
      [](const auto& m, const auto& t) { return MakeExperienceReplay(m.er(), t); }},
+    {MethodConfig::kAgem, [](const auto& m, const auto& t) { return MakeAgem(m.agem(), t); }},
+    {MethodConfig::kEwc, [](const auto& m, const auto& t) { return MakeEwc(m.ewc(), t); }},
     {MethodConfig::kMcSgd, [](const auto& m, const auto& t) { return MakeMcSgd(m.mc_sgd(), t); }},
 };
 
@@ -35,10 +40,19 @@ std::string MethodName(const MethodConfig& method) {
   return field->name();
 }
 
+TrainingConfig Override(const TrainingConfig& training, const TrainingOverrides& overrides) {
+  // Fields of equal meaning have equal numbers; those that are absent stay as they are.
+  TrainingConfig result = training;
+  CHECK(result.MergeFromString(overrides.SerializeAsString()));
+  return result;
+}
+
 LearnerFactory MakeLearnerFactory(const MethodConfig& method, const TrainingConfig& training) {
   for (const Entry& entry : kLearners) {
     if (entry.kind == method.kind_case()) {
-      return [make = entry.make, method, training] { return make(method, training); };
+      return [make = entry.make, method, own = TrainingOf(method, training)] {
+        return make(method, own);
+      };
     }
   }
   LOG(FATAL) << "learner " << MethodName(method) << " is not in the table of registry.cc";

@@ -15,7 +15,15 @@ namespace perennial::continual {
 // "mc_sgd": the name under which a method's results stand.
 std::string MethodName(const MethodConfig& method);
 
-// Makes the learner; the factory may be called several times. A kind must be set.
+// `training`, but for what `overrides` say.
+TrainingConfig Override(const TrainingConfig& training, const TrainingOverrides& overrides);
+// How the method trains.
+inline TrainingConfig TrainingOf(const MethodConfig& method, const TrainingConfig& training) {
+  return Override(training, method.training());
+}
+
+// Makes the learner, which trains as TrainingOf says; the factory may be called several times. A
+// kind must be set.
 LearnerFactory MakeLearnerFactory(const MethodConfig& method, const TrainingConfig& training);
 
 }  // namespace perennial::continual

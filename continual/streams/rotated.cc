@@ -1,6 +1,7 @@
 #include "continual/streams/rotated.h"
 
-#include <span>
+#include <numeric>
+#include <utility>
 
 #include "absl/memory/memory.h"
 #include "absl/status/status.h"
@@ -13,66 +14,69 @@
 namespace perennial::continual {
 namespace {
 
-absl::Status CheckSize(absl::string_view field, int32_t wanted, int32_t available) {
-  if (wanted <= available) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("stream.rotated.", field, " = ", wanted,
-                                                 ": the data set has ", available,
-                                                 " images; choose at most that many"));
+absl::Status CheckAngles(const RotatedStreamConfig& config) {
+  if (config.degrees_size() == 0) return absl::OkStatus();
+  if (config.random_range_degrees() > 0) {
+    return absl::InvalidArgumentError(
+        "stream.rotated.degrees and random_range_degrees: give a list of angles or a range of "
+        "random ones, not both");
+  }
+  if (config.degrees_size() != config.tasks()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("stream.rotated.degrees: ", config.degrees_size(), " angles for ",
+                     config.tasks(), " tasks (stream.rotated.tasks); give one for each"));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<RotatedStream>> RotatedStream::Create(
-    const RotatedStreamConfig& config, const data::ImageSplits& splits, uint64_t seed) {
+    const RotatedStreamConfig& config, const TaskImagesConfig& images,
+    const data::ImageSplits& splits, uint64_t seed) {
   PERENNIAL_RETURN_IF_ERROR(config::Validate(config));
-  absl::Status status = CheckSize("train_per_task", config.train_per_task(), splits.train.size());
-  status.Update(CheckSize("test_per_task", config.test_per_task(), splits.test.size()));
-  if (!status.ok()) return status;
-  return absl::WrapUnique(new RotatedStream(config, splits, seed));
+  PERENNIAL_RETURN_IF_ERROR(CheckAngles(config));
+  PERENNIAL_ASSIGN_OR_RETURN(TaskDraws draws, TaskDraws::Create(images, splits, seed));
+  return absl::WrapUnique(new RotatedStream(config, std::move(draws), seed));
 }
 
-RotatedStream::RotatedStream(const RotatedStreamConfig& config, const data::ImageSplits& splits,
-                             uint64_t seed)
-    : config_(config),
-      splits_(splits),
-      seed_(seed),
-      offset_(config.offset_degrees()),
-      train_(config.tasks()),
-      test_(config.tasks()) {
+RotatedStream::RotatedStream(const RotatedStreamConfig& config, TaskDraws draws, uint64_t seed)
+    : draws_(std::move(draws)), test_(config.tasks()) {
   const random::Stream stream = random::Stream(seed).Split("stream");
-  offset_ += stream.Split("offset").Uniform(0, config.offset_range_degrees());
-  test_indices_ = stream.Split("test").Sample(splits.test.size(), config.test_per_task());
-}
-
-std::shared_ptr<const data::LabeledImages> RotatedStream::Train(int task) const {
-  const std::vector<int32_t> indices =
-      random::Stream(seed_).Split("stream").Split("train").Split(task).Sample(
-          splits_.train.size(), config_.train_per_task());
-  return Get(train_[task], splits_.train, indices, degrees(task));
-}
-
-std::shared_ptr<const data::LabeledImages> RotatedStream::Test(int task) const {
-  return Get(test_[task], splits_.test, test_indices_, degrees(task));
-}
-
-std::shared_ptr<const data::LabeledImages> RotatedStream::Get(Slot& slot,
-                                                              const data::LabeledImages& source,
-                                                              const std::vector<int32_t>& indices,
-                                                              double angle) const {
-  const std::lock_guard<std::mutex> lock(slot.mutex);
-  if (auto images = slot.shared.lock()) return images;
-  const data::Rotation rotation(source.height, source.width, angle);
-  auto images = std::make_shared<data::LabeledImages>(source.Empty());
-  images->pixels.resize(indices.size() * source.features());
-  images->labels.reserve(indices.size());
-  std::span<uint8_t> rest(images->pixels);
-  for (const int32_t index : indices) {
-    rotation.Apply(source.image(index), rest.first(source.features()));
-    rest = rest.subspan(source.features());
-    images->labels.push_back(source.labels[index]);
+  const double offset =
+      config.offset_degrees() + stream.Split("offset").Uniform(0, config.offset_range_degrees());
+  for (int task = 0; task < config.tasks(); ++task) {
+    const double turn =
+        config.degrees_size() > 0 ? config.degrees(task)
+        : config.random_range_degrees() > 0
+            ? stream.Split("angle").Split(task).Uniform(0, config.random_range_degrees())
+            : task * config.step_degrees();
+    degrees_.push_back(offset + turn);
   }
-  slot.shared = images;
-  return images;
+}
+
+ImageView::Piece RotatedStream::Turned(ImageView::Piece piece, int task) const {
+  piece.rotation =
+      std::make_shared<const data::Rotation>(draws_.height(), draws_.width(), degrees_[task]);
+  return piece;
+}
+
+ImageView RotatedStream::Train(int task) const {
+  return ImageView(Turned(draws_.Train(task), task));
+}
+
+ImageView RotatedStream::Test(int task) const {
+  Slot& slot = test_[task];
+  const std::lock_guard<std::mutex> lock(slot.mutex);
+  std::shared_ptr<const data::LabeledImages> images = slot.shared.lock();
+  if (images == nullptr) {
+    std::vector<int32_t> all(draws_.test_size());
+    std::iota(all.begin(), all.end(), 0);
+    images = std::make_shared<const data::LabeledImages>(
+        ImageView(Turned(draws_.Test(), task)).Select(all));
+    slot.shared = images;
+  }
+  return ImageView(std::move(images));
 }
 
 }  // namespace perennial::continual

@@ -1,15 +1,15 @@
-// Rotated images: task t shows the images turned by offset + t * step degrees.
+// Rotated images: every task turns the same images by another angle.
 //
-// Source: rotated MNIST of Lopez-Paz and Ranzato 2017 (arXiv:1706.08840), in the form of MC-SGD
-// (arXiv:2010.04495): twenty tasks, nine degrees a task. Here the stream varies with the seed: the
-// offset, the training images of each task, and the test images (the same ones in all tasks).
+// Source: rotated MNIST of Lopez-Paz and Ranzato 2017 (arXiv:1706.08840). Angles are those of
+// MC-SGD (arXiv:2010.04495), nine degrees further each task, or a list, or random. Here the stream
+// varies with the seed: the offset (or the random angles), the training images of each task, and
+// the test images (the same ones in all tasks).
 //
-// A task's images are turned once, into eight bits, and shared by all who hold them; nothing is
-// kept that nobody holds, so that memory grows with the units that run, not with the seeds of a
-// run.
+// Training images are turned, into eight bits, as batches are put together. Test images, which are
+// seen often, are turned once and shared by all who hold them; nothing is kept that nobody holds.
 //
-//   continual::RotatedStream stream(config, splits, /*seed=*/0);
-//   std::shared_ptr<const data::LabeledImages> task = stream.Train(3);
+//   auto stream = RotatedStream::Create(config, images, splits, /*seed=*/0);
+//   ImageView task = (*stream)->Train(3);
 #ifndef PERENNIAL_CONTINUAL_STREAMS_ROTATED_H_
 #define PERENNIAL_CONTINUAL_STREAMS_ROTATED_H_
 
@@ -23,28 +23,30 @@
 #include "common/data/fashion_mnist.h"
 #include "common/data/labeled_images.h"
 #include "continual/continual.pb.h"
+#include "continual/streams/draws.h"
 #include "continual/streams/stream.h"
 
 namespace perennial::continual {
 
 class RotatedStream final : public TaskStream {
  public:
-  // `splits` must outlive the stream. InvalidArgument if a task asks for more images than there
-  // are.
+  // `splits` must outlive the stream and its views. InvalidArgument if a task asks for more images
+  // than there are, or if the angles do not fit together.
   static absl::StatusOr<std::unique_ptr<RotatedStream>> Create(const RotatedStreamConfig& config,
+                                                               const TaskImagesConfig& images,
                                                                const data::ImageSplits& splits,
                                                                uint64_t seed);
 
   std::string name() const override { return "rotated"; }
-  int tasks() const override { return config_.tasks(); }
-  int32_t features() const override { return splits_.train.features(); }
-  int32_t classes() const override { return splits_.train.classes; }
-  int32_t train_size(int) const override { return config_.train_per_task(); }
-  int32_t test_size(int) const override { return config_.test_per_task(); }
-  std::shared_ptr<const data::LabeledImages> Train(int task) const override;
-  std::shared_ptr<const data::LabeledImages> Test(int task) const override;
+  int tasks() const override { return static_cast<int>(degrees_.size()); }
+  int32_t features() const override { return draws_.height() * draws_.width(); }
+  int32_t classes() const override { return draws_.classes(); }
+  int32_t train_size(int) const override { return draws_.train_size(); }
+  int32_t test_size(int) const override { return draws_.test_size(); }
+  ImageView Train(int task) const override;
+  ImageView Test(int task) const override;
 
-  double degrees(int task) const { return offset_ + task * config_.step_degrees(); }
+  double degrees(int task) const { return degrees_[task]; }
 
  private:
   // Images that are made when they are asked for and nobody holds them.
@@ -53,17 +55,11 @@ class RotatedStream final : public TaskStream {
     std::weak_ptr<const data::LabeledImages> shared;
   };
 
-  RotatedStream(const RotatedStreamConfig& config, const data::ImageSplits& splits, uint64_t seed);
-  std::shared_ptr<const data::LabeledImages> Get(Slot& slot, const data::LabeledImages& source,
-                                                 const std::vector<int32_t>& indices,
-                                                 double angle) const;
+  RotatedStream(const RotatedStreamConfig& config, TaskDraws draws, uint64_t seed);
+  ImageView::Piece Turned(ImageView::Piece piece, int task) const;
 
-  RotatedStreamConfig config_;
-  const data::ImageSplits& splits_;
-  uint64_t seed_;
-  double offset_;
-  std::vector<int32_t> test_indices_;
-  mutable std::vector<Slot> train_;
+  TaskDraws draws_;
+  std::vector<double> degrees_;
   mutable std::vector<Slot> test_;
 };
 

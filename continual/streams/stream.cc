@@ -1,5 +1,6 @@
 #include "continual/streams/stream.h"
 
+#include <utility>
 #include <vector>
 
 namespace perennial::continual {
@@ -21,20 +22,16 @@ class Sizes final : public TaskStream {
   int32_t classes() const override { return classes_; }
   int32_t train_size(int task) const override { return train_[task]; }
   int32_t test_size(int task) const override { return test_[task]; }
-  std::shared_ptr<const data::LabeledImages> Train(int task) const override {
-    return WithoutPixels(train_[task]);
-  }
-  std::shared_ptr<const data::LabeledImages> Test(int task) const override {
-    return WithoutPixels(test_[task]);
-  }
+  ImageView Train(int task) const override { return WithoutPixels(train_[task]); }
+  ImageView Test(int task) const override { return WithoutPixels(test_[task]); }
 
  private:
-  std::shared_ptr<const data::LabeledImages> WithoutPixels(int32_t size) const {
+  ImageView WithoutPixels(int32_t size) const {
     auto images = std::make_shared<data::LabeledImages>();
     images->classes = classes_;
     images->labels.resize(size);
     for (int32_t i = 0; i < size; ++i) images->labels[i] = i % classes_;
-    return images;
+    return ImageView(std::move(images));
   }
 
   std::string name_;

@@ -9,7 +9,7 @@
 #include <memory>
 #include <string>
 
-#include "common/data/labeled_images.h"
+#include "continual/streams/image_view.h"
 
 namespace perennial::continual {
 
@@ -25,9 +25,9 @@ class TaskStream {
   virtual int32_t train_size(int task) const = 0;
   virtual int32_t test_size(int task) const = 0;
 
-  // Tasks count from 0. The images live as long as the pointer; they may be shared with others.
-  virtual std::shared_ptr<const data::LabeledImages> Train(int task) const = 0;
-  virtual std::shared_ptr<const data::LabeledImages> Test(int task) const = 0;
+  // Tasks count from 0. What views hold is shared and lives as long as they do.
+  virtual ImageView Train(int task) const = 0;
+  virtual ImageView Test(int task) const = 0;
 };
 
 // A stream of the same sizes whose images have no pixels, and labels 0, 1, ..., classes - 1 in

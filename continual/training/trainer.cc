@@ -10,58 +10,67 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/logging.h"
 #include "common/base/status_macros.h"
-#include "common/data/batch.h"
 #include "common/kernels/elementwise.h"
-#include "common/nn/evaluate.h"
 #include "common/nn/loss.h"
-#include "common/nn/sink.h"
+#include "common/nn/squared_sink.h"
+#include "common/optim/schedule.h"
 #include "common/record/safetensors.h"
+#include "continual/streams/view_batches.h"
 
 namespace perennial::continual {
 namespace {
 
-// Rows of a test batch: enough for the GEMM's peak, few enough for the second-level cache.
-constexpr int64_t kTestBatch = 250;
-
 // An accuracy that has not been measured, in a saved state.
 constexpr double kUntested = -1;
-
-using Mode = nn::GradientSink<float>::Mode;
 
 }  // namespace
 
 PhaseTrainer::PhaseTrainer(const nn::Network& network, const Phase& phase,
                            const random::Stream& random, nn::Rows<float>& rows)
     : network_(network), phase_(phase), rows_(rows), dropout_(random.Split("dropout")) {
-  CHECK(phase.row >= 0 && phase.row < rows.count()) << "row of phase " << phase.name;
+  const auto is_row = [&rows](int row) { return row >= 0 && row < rows.count(); };
+  CHECK(is_row(phase.row)) << "row of phase " << phase.name;
+  if (phase.penalty.has_value()) {
+    CHECK(phase.optimizer.kind == optim::OptimizerKind::kSgd && is_row(phase.penalty->pull_row) &&
+          is_row(phase.penalty->precision_row))
+        << "penalty of phase " << phase.name;
+  }
+  if (phase.fisher.has_value()) {
+    CHECK(is_row(phase.fisher->row) && phase.fisher->row != phase.row && phase.terms.size() == 1 &&
+          !phase.terms[0].line.has_value())
+        << "Fisher estimate of phase " << phase.name;
+  }
   for (size_t i = 0; i < phase.terms.size(); ++i) {
     const LossTerm& term = phase.terms[i];
-    CHECK(term.images != nullptr && term.images->size() > 0 && term.batch_size > 0)
+    CHECK(term.images.size() > 0 && term.batch_size > 0)
         << "term " << i << " of phase " << phase.name;
     CHECK(!term.line.has_value() || (term.line->points >= 1 && term.line->row != phase.row &&
-                                     term.line->row >= 0 && term.line->row < rows.count()))
+                                     is_row(term.line->row) && !term.constraint))
         << "line of term " << i << " of phase " << phase.name;
+    CHECK(term.constraint || gradients_ == 1) << "phase " << phase.name << ": constraints are last";
     const random::Stream draws = random.Split(i);
-    samplers_.push_back({draws, {draws, term.images->size(), term.batch_size}, {}});
+    samplers_.push_back({draws, {draws, term.images.size(), term.batch_size}, {}});
     if (term.draw == Draw::kEpochs) {
       steps_ = std::max(steps_, phase.epochs * samplers_.back().epochs.batches_per_epoch());
     }
-    const int64_t rows_of_batch = std::min(term.batch_size, term.images->size());
+    const int64_t rows_of_batch = std::min(term.batch_size, term.images.size());
     if (term.line.has_value()) {
       line_rows_ = std::max(line_rows_, rows_of_batch);
     } else {
       plain_rows_ += rows_of_batch;  // All terms at the row itself share a pass.
     }
+    if (term.constraint) gradients_ = 2;
   }
 }
 
 int64_t PhaseTrainer::MemoryBytes() const {
   if (steps_ == 0) return 0;
   const int64_t row = network_.layout().trainable() * static_cast<int64_t>(sizeof(float));
-  int64_t bytes = row * (1 + optim::Optimizer<float>::StateRows(phase_.optimizer));
+  int64_t bytes = row * (gradients_ + optim::Optimizer<float>::StateRows(phase_.optimizer));
   if (plain_rows_ > 0) bytes += nn::Workspace<float>::Bytes(network_, plain_rows_);
   if (line_rows_ > 0) bytes += nn::AffinePass<float>::Bytes(network_, line_rows_, 2);
-  return bytes;
+  // Images that are turned for a batch.
+  return bytes + (plain_rows_ + line_rows_) * network_.inputs();
 }
 
 const optim::Optimizer<float>& PhaseTrainer::optimizer() const {
@@ -76,18 +85,19 @@ optim::Optimizer<float>& PhaseTrainer::optimizer() {
   return *optimizer_;
 }
 
-nn::Row<float> PhaseTrainer::MutableGradient() {
-  if (!gradient_.has_value()) gradient_.emplace(1, rows_.size());
-  return gradient_->row(0);
+nn::Row<float> PhaseTrainer::MutableGradient(int index) {
+  if (!gradient_.has_value()) gradient_.emplace(gradients_, rows_.size());
+  return gradient_->row(index);
 }
 
 nn::ForwardOptions PhaseTrainer::Options(int64_t step) const {
-  return {.mode = nn::Mode::kTrain, .dropout = dropout_.Split(step)};
+  return {.mode = phase_.dropout ? nn::Mode::kTrain : nn::Mode::kEvaluate,
+          .dropout = dropout_.Split(step)};
 }
 
 int64_t PhaseTrainer::BatchSize(size_t index, int64_t step) const {
   const LossTerm& term = phase_.terms[index];
-  return term.draw == Draw::kRandom ? std::min(term.batch_size, term.images->size())
+  return term.draw == Draw::kRandom ? std::min(term.batch_size, term.images.size())
                                     : samplers_[index].epochs.BatchSize(step);
 }
 
@@ -95,77 +105,106 @@ std::span<const int32_t> PhaseTrainer::Indices(size_t index, int64_t step) {
   const LossTerm& term = phase_.terms[index];
   Sampler& sampler = samplers_[index];
   if (term.draw == Draw::kEpochs) return sampler.epochs.Batch(step);
-  sampler.drawn = sampler.random.Split(step).Sample(term.images->size(),
+  sampler.drawn = sampler.random.Split(step).Sample(term.images.size(),
                                                     static_cast<int32_t>(BatchSize(index, step)));
   return sampler.drawn;
 }
 
 PhaseTrainer::Work PhaseTrainer::WorkOf(int64_t step) const {
   Work work;
-  bool plain = false;
   for (size_t i = 0; i < phase_.terms.size(); ++i) {
     const LossTerm& term = phase_.terms[i];
     const int64_t rows = BatchSize(i, step);
-    const int64_t points = term.line.has_value() ? term.line->points : 1;
+    const int64_t passes = term.line.has_value() ? term.line->passes() : 1;
     const double flops = term.line.has_value()
-                             ? nn::AffinePass<float>::TrainingFlops(network_, rows, 2, 1, points)
+                             ? nn::AffinePass<float>::TrainingFlops(network_, rows, 2, 1, passes)
                              : network_.training_flops(rows);
-    (term.replay ? work.replayed : work.examples) += points * rows;
+    (term.replay ? work.replayed : work.examples) += passes * rows;
     (term.replay ? work.replay_flops : work.training_flops) += flops;
-    if (term.line.has_value()) work.passes += points;
-    plain |= !term.line.has_value();
+    work.passes += passes;
   }
-  work.passes += plain;  // All terms at the row itself share a pass.
   return work;
 }
 
-void PhaseTrainer::SetTargets(const LossTerm& term, std::span<const int32_t> indices,
-                              double weight) {
-  for (const int32_t index : indices) labels_.push_back(term.images->labels[index]);
-  weights_.resize(labels_.size(), static_cast<float>(weight / static_cast<double>(indices.size())));
+void PhaseTrainer::ClearBatch() {
+  staging_.Clear();
+  parts_.clear();
+  labels_.clear();
+  weights_.clear();
 }
 
-double PhaseTrainer::Loss(nn::Workspace<float>& workspace) {
-  return nn::SoftmaxCrossEntropy<float>(workspace.output(), labels_, weights_,
-                                        workspace.output_gradient());
+void PhaseTrainer::AddBatch(size_t index, int64_t step, double weight) {
+  const ImageView& images = phase_.terms[index].images;
+  const std::span<const int32_t> indices = Indices(index, step);
+  images.AddParts(indices, staging_, parts_);
+  for (const int32_t i : indices) labels_.push_back(images.label(i));
+  weights_.resize(labels_.size(), static_cast<float>(weight / static_cast<double>(indices.size())));
 }
 
 double PhaseTrainer::ForwardPlainTerms(int64_t step) {
   if (plain_rows_ == 0) return 0;
   if (!workspace_.has_value()) workspace_.emplace(network_, plain_rows_);
-  std::vector<data::BatchPart> parts;
-  labels_.clear();
-  weights_.clear();
+  ClearBatch();
   for (size_t i = 0; i < phase_.terms.size(); ++i) {
     const LossTerm& term = phase_.terms[i];
     if (term.line.has_value()) continue;
-    parts.push_back({term.images.get(), Indices(i, step)});
-    SetTargets(term, parts.back().indices, term.weight);
+    AddBatch(i, step, term.weight);
+    if (!term.constraint) adding_rows_ = std::ssize(labels_);
   }
-  network_.Forward<float>(rows_.row(phase_.row), data::Batch(parts), *workspace_, Options(step));
-  return Loss(*workspace_);
+  network_.Forward<float>(rows_.row(phase_.row), data::Batch(parts_), *workspace_, Options(step));
+  double loss = 0;  // Of the rows before `adding_rows_`.
+  for (const auto& [begin, end] :
+       {std::pair(int64_t{0}, adding_rows_), std::pair(adding_rows_, std::ssize(labels_))}) {
+    if (begin == end) continue;
+    kernels::MatrixView<const float> outputs = workspace_->output();
+    kernels::MatrixView<float> gradient = workspace_->output_gradient();
+    outputs.data += begin * outputs.stride;
+    gradient.data += begin * gradient.stride;
+    outputs.rows = gradient.rows = end - begin;
+    const double part =
+        nn::SoftmaxCrossEntropy<float>(outputs, std::span(labels_).subspan(begin, end - begin),
+                                       std::span(weights_).subspan(begin, end - begin), gradient);
+    if (end == adding_rows_) loss = part;
+  }
+  return loss;
+}
+
+void PhaseTrainer::PlainGradient() {
+  nn::GradientSink<float> sink(MutableGradient(), Mode::kOverwrite);
+  if (gradients_ == 1) {
+    network_.Backward<float>(rows_.row(phase_.row), *workspace_, sink);
+    return;
+  }
+  nn::GradientSink<float> constraint(MutableGradient(1), Mode::kOverwrite);
+  nn::SplitSink<float> both(adding_rows_, sink, constraint);
+  network_.Backward<float>(rows_.row(phase_.row), *workspace_, both);
 }
 
 double PhaseTrainer::LineLossAndGradient(size_t index, int64_t step, Mode mode) {
   const LossTerm& term = phase_.terms[index];
-  const data::BatchPart part = {term.images.get(), Indices(index, step)};
-  labels_.clear();
-  weights_.clear();
-  SetTargets(term, part.indices, term.weight / (term.line->points + 1));
+  const LineFrom& from = *term.line;
+  ClearBatch();
+  AddBatch(index, step, from.stochastic ? term.weight : term.weight / (from.points + 1));
   if (!line_.has_value()) line_.emplace(network_, line_rows_, 2);
-  const nn::ConstRow<float> basis[] = {rows_.row(term.line->row), rows_.row(phase_.row)};
+  const nn::ConstRow<float> basis[] = {rows_.row(from.row), rows_.row(phase_.row)};
   const nn::Row<float> gradients[] = {{}, MutableGradient()};
-  line_->Begin(basis, data::Batch({&part, 1}), Options(step));
+  line_->Begin(basis, data::Batch(parts_), Options(step));
   line_->BeginGradients(gradients, mode);
   double loss = 0;
-  // The point at alpha = 0 does not depend on the row: it adds a constant to the loss, which is
-  // left out here, and nothing to the gradient.
-  for (int k = 1; k <= term.line->points; ++k) {
-    const float alpha = static_cast<float>(k) / static_cast<float>(term.line->points);
+  const auto add_point = [&](float alpha) {
     const float point[] = {1 - alpha, alpha};
     line_->Forward(point);
-    loss += Loss(line_->workspace());
-    line_->Backward(point);
+    loss += nn::SoftmaxCrossEntropy<float>(line_->workspace().output(), labels_, weights_,
+                                           line_->workspace().output_gradient());
+    const float once[] = {0, 1};
+    line_->Backward(from.chain_rule ? point : once);
+  };
+  if (from.stochastic) {
+    add_point(static_cast<float>(samplers_[index].random.Split("alpha").Split(step).Uniform()));
+  } else {
+    for (int k = from.chain_rule ? 1 : 0; k <= from.points; ++k) {
+      add_point(static_cast<float>(k) / static_cast<float>(from.points));
+    }
   }
   line_->EndGradients();
   return loss;
@@ -175,8 +214,7 @@ double PhaseTrainer::LossAndGradient(int64_t step) {
   Mode mode = Mode::kOverwrite;
   double loss = ForwardPlainTerms(step);
   if (plain_rows_ > 0) {
-    nn::GradientSink<float> sink(MutableGradient(), mode);
-    network_.Backward<float>(rows_.row(phase_.row), *workspace_, sink);
+    PlainGradient();
     mode = Mode::kAccumulate;
   }
   for (size_t i = 0; i < phase_.terms.size(); ++i) {
@@ -184,33 +222,92 @@ double PhaseTrainer::LossAndGradient(int64_t step) {
     loss += LineLossAndGradient(i, step, mode);
     mode = Mode::kAccumulate;
   }
+  const int64_t trained = network_.layout().trainable();
+  const nn::Row<float> gradient = MutableGradient().first(trained);
+  if (gradients_ == 2) {
+    const nn::ConstRow<float> bound = MutableGradient(1).first(trained);
+    const double along = kernels::Dot<float>(gradient, bound);
+    if (along < 0) {
+      const double share = along / kernels::SquaredNorm<float>(bound);
+      kernels::Axpy<float>(static_cast<float>(-share), bound, gradient);
+    }
+  }
+  if (phase_.penalty.has_value() && !phase_.penalty->proximal) {
+    kernels::AddQuadraticGradient<float>(
+        static_cast<float>(phase_.penalty->strength), Trained(phase_.penalty->precision_row),
+        Trained(phase_.penalty->pull_row), Trained(phase_.row), gradient);
+  }
   return loss;
 }
 
-double PhaseTrainer::Step(int64_t step, Learner* learner) {
+double PhaseTrainer::FisherStep(int64_t step) {
+  const FisherEstimate& fisher = *phase_.fisher;
+  const bool batch_mean = fisher.kind == FisherEstimate::Kind::kBatchMean;
+  if (!workspace_.has_value()) workspace_.emplace(network_, plain_rows_);
+  ClearBatch();
+  AddBatch(0, step, 1);
+  network_.Forward<float>(rows_.row(phase_.row), data::Batch(parts_), *workspace_);
+  // Single examples' gradients are squared: their weight is 1.
+  if (!batch_mean) std::ranges::fill(weights_, 1.0f);
+  if (fisher.kind == FisherEstimate::Kind::kSampled) {
+    random::Stream random = samplers_[0].random.Split("labels").Split(step);
+    const kernels::MatrixView<const float> logits = workspace_->output();
+    for (int64_t r = 0; r < logits.rows; ++r) {
+      labels_[r] = nn::SampleSoftmax<float>({logits.row(r), static_cast<size_t>(logits.columns)},
+                                            random.Uniform());
+    }
+  }
+  const double sum = nn::SoftmaxCrossEntropy<float>(workspace_->output(), labels_, weights_,
+                                                    workspace_->output_gradient());
+  const nn::Row<float> row = Trained(fisher.row);
+  if (batch_mean) {
+    PlainGradient();
+    const nn::Row<float> g = MutableGradient().first(std::ssize(row));
+    const kernels::MatrixView<float> squares = {g.data(), 1, std::ssize(g), std::ssize(g)};
+    kernels::Square<float>(squares, squares);
+    kernels::Axpy<float>(1.0f / static_cast<float>(steps_), g, row);
+    return sum;
+  }
+  nn::SquaredGradientSink<float> sink(row,
+                                      1.0f / static_cast<float>(phase_.terms[0].images.size()));
+  network_.Backward<float>(rows_.row(phase_.row), *workspace_, sink);
+  return sum / static_cast<double>(labels_.size());
+}
+
+double PhaseTrainer::Step(int64_t step) {
+  if (phase_.fisher.has_value()) return FisherStep(step);
   const nn::Row<float> row = rows_.row(phase_.row);
-  const bool adjusts = learner != nullptr && learner->adjusts_gradients();
-  if (line_rows_ == 0 && !adjusts) {
+  const bool proximal = phase_.penalty.has_value() && phase_.penalty->proximal;
+  double loss = 0;
+  if (line_rows_ == 0 && gradients_ == 1 && (proximal || !phase_.penalty.has_value())) {
     // Nobody asks for the gradient: it becomes the update layer by layer.
-    const double loss = ForwardPlainTerms(step);
+    loss = ForwardPlainTerms(step);
     if (!std::isfinite(loss)) return loss;
     if (!update_.has_value()) update_.emplace(optimizer(), row);
     update_->BeginStep();
     network_.Backward<float>(row, *workspace_, *update_);
     update_->EndStep();
-    network_.UpdateRunningStatistics<float>(*workspace_, row);
-    return loss;
+  } else {
+    loss = LossAndGradient(step);
+    if (!std::isfinite(loss)) return loss;
+    optimizer().Step(MutableGradient().first(network_.layout().trainable()), Trained(phase_.row));
   }
-  const double loss = LossAndGradient(step);
-  if (!std::isfinite(loss)) return loss;
-  if (adjusts) learner->AdjustGradient(phase_, row, MutableGradient());
-  const int64_t trained = network_.layout().trainable();
-  optimizer().Step(MutableGradient().first(trained), row.first(trained));
-  if (plain_rows_ > 0) network_.UpdateRunningStatistics<float>(*workspace_, row);
+  if (proximal) {
+    const optim::OptimizerConfig& sgd = phase_.optimizer;
+    const double rate = sgd.learning_rate * optim::Factor(sgd.schedule, step);
+    kernels::QuadraticProximalStep<float>(
+        static_cast<float>(phase_.penalty->strength * rate / (1 - sgd.momentum)),
+        Trained(phase_.penalty->precision_row), Trained(phase_.penalty->pull_row),
+        Trained(phase_.row));
+  }
+  if (plain_rows_ > 0 && phase_.dropout) {
+    network_.UpdateRunningStatistics<float>(*workspace_, row);
+  }
   return loss;
 }
 
 void ApplyStart(const Phase& phase, nn::Rows<float>& rows) {
+  if (phase.fisher.has_value()) std::ranges::fill(rows.row(phase.fisher->row), 0.0f);
   if (phase.start.empty()) return;
   if (phase.start.size() == 1 && phase.start[0].weight == 1) {
     if (phase.start[0].row != phase.row) rows.CopyRow(phase.start[0].row, phase.row);
@@ -246,6 +343,10 @@ TaskUnit::TaskUnit(TaskUnitOptions options)
   MakePlan();
 }
 
+TaskUnit::~TaskUnit() {
+  if (side_.has_value()) side_->results.wait();
+}
+
 nn::Rows<float> TaskUnit::InitialRows() const {
   nn::Rows<float> rows(learner_->rows(), options_.network.layout().size());
   options_.network.Initialize<float>(random_.Split("init"), rows.row(0));
@@ -268,6 +369,7 @@ void TaskUnit::MakePlan() {
   nn::Rows<float> no_rows(learner->rows(), 0);
   int64_t phase_bytes = 0;  // Of the largest phase, its images included.
   int64_t test_bytes = 0;
+  std::vector<bool> solved;
   for (int task = 0; task < sizes->tasks(); ++task) {
     const TaskContext context = Context(*sizes, task);
     TaskPlan& task_plan = task_plans_.emplace_back();
@@ -282,24 +384,38 @@ void TaskUnit::MakePlan() {
       }
       int64_t bytes = trainer.MemoryBytes();
       for (const LossTerm& term : phase.terms) {
-        bytes += int64_t{term.images->size()} * network.inputs();
+        // Views take no memory; memories and what lines are about are copies.
+        if (!term.replay && !term.line.has_value()) continue;
+        bytes += int64_t{term.images.size()} * network.inputs();
       }
       phase_bytes = std::max(phase_bytes, bytes);
     }
-    learner->AfterTask(context);
-    if (learner->PredictingRow(task, sizes->tasks()).has_value()) {
+    learner->AfterTask(context, no_rows);
+    solved.push_back(learner->PredictingRow(task, sizes->tasks()).has_value());
+    if (solved.back() && (options_.test_after_each_task || task + 1 == sizes->tasks())) {
       task_plan.tests = task + 1;
       for (int i = 0; i <= task; ++i) {
         plan_.evaluation_flops += network.forward_flops(sizes->test_size(i));
       }
-      test_bytes += int64_t{sizes->test_size(task)} * network.inputs();
     }
+    test_bytes += int64_t{sizes->test_size(task)} * network.inputs();
     plan_.steps += task_plan.steps();
   }
-  plan_.memory_bytes = static_cast<double>(learner->rows()) *
+  double minima_bytes = 0;
+  if (options_.minima.has_value()) {
+    minima_.emplace(network, solved, *options_.minima);
+    minima_bytes = static_cast<double>(minima_->Bytes());
+    plan_.steps += minima_->lines();
+    for (int i = 0; i < minima_->lines(); ++i) {
+      plan_.evaluation_flops += minima_->Flops(sizes->test_size(minima_->older(i)));
+    }
+  }
+  // The learner's rows, and one being tested.
+  plan_.memory_bytes = static_cast<double>(learner->rows() + 1) *
                            static_cast<double>(network.layout().size()) * sizeof(float) +
                        static_cast<double>(phase_bytes) + static_cast<double>(test_bytes) +
-                       static_cast<double>(nn::Workspace<float>::Bytes(network, kTestBatch));
+                       static_cast<double>(nn::Workspace<float>::Bytes(network, kMeasuringBatch)) +
+                       minima_bytes;
 }
 
 TaskUnit::Position TaskUnit::PositionAfter(int64_t steps) const {
@@ -310,6 +426,11 @@ TaskUnit::Position TaskUnit::PositionAfter(int64_t steps) const {
     if (steps < task_steps || steps == 0) break;
     steps -= task_steps;
     ++position.task;
+  }
+  if (position.task == std::ssize(task_plans_)) {
+    position.stage = Stage::kMinima;
+    position.step = steps;
+    return position;
   }
   if (steps == 0) return position;
   const TaskPlan& task_plan = task_plans_[position.task];
@@ -335,11 +456,14 @@ double TaskUnit::progress() const {
 }
 
 absl::Status TaskUnit::Advance(int64_t steps) {
+  PERENNIAL_RETURN_IF_ERROR(error_);
   if (!rows_.has_value() && !finished()) rows_.emplace(InitialRows());
   for (int64_t i = 0; i < steps && !finished(); ++i) {
     // Tasks without phases and tests take no steps.
     while (now_.stage == Stage::kStartTask) StartTask();
-    PERENNIAL_RETURN_IF_ERROR(now_.stage == Stage::kTraining ? TrainingStep() : TestingStep());
+    PERENNIAL_RETURN_IF_ERROR(now_.stage == Stage::kTraining  ? TrainingStep()
+                              : now_.stage == Stage::kTesting ? TestingStep()
+                                                              : MinimaStep());
     ++steps_done_;
   }
   return absl::OkStatus();
@@ -365,26 +489,43 @@ void TaskUnit::EnterPhase() {
 }
 
 void TaskUnit::EndTraining() {
-  learner_->AfterTask(*context_);
+  learner_->AfterTask(*context_, *rows_);
   trainer_.reset();
   phases_.clear();
   context_.reset();
   now_ = {.stage = Stage::kTesting, .task = now_.task};
   loss_sum_ = 0;
-  if (!learner_->PredictingRow(now_.task, options_.stream->tasks()).has_value()) FinishTask();
+  const auto row = learner_->PredictingRow(now_.task, options_.stream->tasks());
+  if (minima_.has_value() && row.has_value()) {
+    minima_->SetSolution(now_.task, std::as_const(*rows_).row(*row));
+  }
+  if (task_plans_[now_.task].tests == 0) FinishTask();
 }
 
 void TaskUnit::FinishTask() {
   now_ = {.stage = Stage::kStartTask, .task = now_.task + 1};
   if (now_.task < options_.stream->tasks()) return;
+  now_.stage = Stage::kMinima;
   test_workspace_.reset();
-  tests_.clear();
+  if (!minima_.has_value()) tests_.clear();
+}
+
+absl::Status TaskUnit::MinimaStep() {
+  const int line = static_cast<int>(now_.step);
+  const int task = minima_->older(line);
+  tests_.resize(options_.stream->tasks());
+  if (tests_[task].empty()) tests_[task] = options_.stream->Test(task);
+  minima_->Measure(line, tests_[task]);
+  flops_done_ += minima_->Flops(tests_[task].size());
+  if (++now_.step == minima_->lines()) tests_.clear();
+  return absl::OkStatus();
 }
 
 absl::Status TaskUnit::TrainingStep() {
   const Phase& phase = phases_[now_.phase];
-  const double loss = trainer_->Step(now_.step, learner_.get());
+  const double loss = trainer_->Step(now_.step);
   if (!std::isfinite(loss)) {
+    PERENNIAL_RETURN_IF_ERROR(Settle());  // What was tested before is told before.
     return absl::FailedPreconditionError(absl::StrCat(
         "the loss is ", loss, " in task ", now_.task + 1, ", phase ", phase.name, ", step ",
         now_.step + 1, "; choose a learning rate below ", phase.optimizer.learning_rate));
@@ -393,53 +534,113 @@ absl::Status TaskUnit::TrainingStep() {
   const PhaseTrainer::Work work = trainer_->WorkOf(now_.step);
   flops_done_ += work.training_flops + work.replay_flops;
   if (++now_.step == trainer_->steps()) {
-    events_.push_back({.step = steps_done_ + 1,
-                       .values = {{"task", now_.task + 1},
-                                  {absl::StrCat(phase.name, "_loss"),
-                                   loss_sum_ / static_cast<double>(now_.step)}}});
+    Report({.step = steps_done_ + 1,
+            .values = {
+                {"task", now_.task + 1},
+                {absl::StrCat(phase.name, "_loss"), loss_sum_ / static_cast<double>(now_.step)}}});
     ++now_.phase;
     EnterPhase();
   }
   return absl::OkStatus();
 }
 
-absl::Status TaskUnit::TestingStep() {
-  const int row = *learner_->PredictingRow(now_.task, options_.stream->tasks());
+void TaskUnit::Report(population::Event event) {
+  (side_.has_value() ? later_events_ : events_).push_back(std::move(event));
+}
+
+nn::Evaluation TaskUnit::Test(nn::ConstRow<float> row, int task) {
   if (!test_workspace_.has_value()) {
-    test_workspace_.emplace(options_.network, kTestBatch);
+    test_workspace_.emplace(options_.network, kMeasuringBatch);
     tests_.resize(options_.stream->tasks());
   }
-  std::shared_ptr<const data::LabeledImages>& images = tests_[now_.tested];
-  if (images == nullptr) images = options_.stream->Test(now_.tested);
-  const nn::Evaluation result =
-      nn::Evaluate(options_.network, rows_->row(row), *images, *test_workspace_);
+  ImageView& images = tests_[task];
+  if (images.empty()) images = options_.stream->Test(task);
+  nn::EvaluationSum sum;
+  ForEachBatch(images, kMeasuringBatch,
+               [&](const data::Batch& batch, std::span<const int32_t> labels) {
+                 sum.Add(options_.network, row, batch, labels, *test_workspace_);
+               });
+  return sum.mean();
+}
+
+absl::Status TaskUnit::TakeTest(int after_task, int task, int64_t step,
+                                const nn::Evaluation& result) {
   if (!std::isfinite(result.loss)) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the test loss on task ", now_.tested + 1, " is ", result.loss,
-                     " after training on task ", now_.task + 1, "; choose smaller learning rates"));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the test loss on task ", task + 1, " is ", result.loss, " after training on task ",
+        after_task + 1, "; choose smaller learning rates"));
   }
-  accuracy_.Set(now_.task, now_.tested, result.accuracy);
-  flops_done_ += options_.network.forward_flops(images->size());
-  events_.push_back({.step = steps_done_ + 1,
-                     .values = {{"after_task", now_.task + 1},
-                                {"task", now_.tested + 1},
+  accuracy_.Set(after_task, task, result.accuracy);
+  events_.push_back({.step = step,
+                     .values = {{"after_task", after_task + 1},
+                                {"task", task + 1},
                                 {"test_accuracy", result.accuracy},
                                 {"test_loss", result.loss}}});
-  if (++now_.tested > now_.task) FinishTask();
+  return absl::OkStatus();
+}
+
+void TaskUnit::GiveTestsAway() {
+  if (spare_ == nullptr) return;
+  nn::Rows<float> solution(1, rows_->size());
+  std::ranges::copy(rows_->row(*learner_->PredictingRow(now_.task, options_.stream->tasks())),
+                    solution.row(0).begin());
+  side_.emplace(now_.task, steps_done_ + 1, std::move(solution));
+  const auto tests = std::make_shared<std::packaged_task<std::vector<nn::Evaluation>()>>([this] {
+    std::vector<nn::Evaluation> results;
+    const int count = task_plans_[side_->task].tests;
+    for (int i = 0; i < count; ++i) results.push_back(Test(side_->solution.row(0), i));
+    return results;
+  });
+  side_->results = tests->get_future();
+  if (!spare_->TryRun([tests] { (*tests)(); })) side_.reset();
+}
+
+absl::Status TaskUnit::Settle() {
+  if (!side_.has_value()) return error_;
+  side_->results.wait();
+  SideTests done = *std::exchange(side_, std::nullopt);
+  const std::vector<nn::Evaluation> results = done.results.get();
+  // In the middle of these tests those of the steps to come are left to them.
+  const int tests = now_.task == done.task ? now_.tested : static_cast<int>(results.size());
+  for (int task = 0; task < tests && error_.ok(); ++task) {
+    error_ = TakeTest(done.task, task, done.first_step + task, results[task]);
+  }
+  std::vector<population::Event> later = std::exchange(later_events_, {});
+  if (error_.ok()) std::ranges::move(later, std::back_inserter(events_));
+  return error_;
+}
+
+absl::Status TaskUnit::TestingStep() {
+  const int last = options_.stream->tasks() - 1;
+  if (now_.tested == 0) {
+    PERENNIAL_RETURN_IF_ERROR(Settle());  // Of the task before.
+    if (now_.task < last) GiveTestsAway();
+  }
+  if (!side_.has_value()) {
+    const int row = *learner_->PredictingRow(now_.task, last + 1);
+    PERENNIAL_RETURN_IF_ERROR(
+        TakeTest(now_.task, now_.tested, steps_done_ + 1, Test(rows_->row(row), now_.tested)));
+  }
+  flops_done_ += options_.network.forward_flops(options_.stream->test_size(now_.tested));
+  if (++now_.tested == task_plans_[now_.task].tests) FinishTask();
   return absl::OkStatus();
 }
 
 std::vector<population::Event> TaskUnit::TakeEvents() { return std::exchange(events_, {}); }
 
 void TaskUnit::Release() {
+  if (side_.has_value()) side_->results.wait();
+  side_.reset();
   rows_.reset();
   trainer_.reset();
   test_workspace_.reset();  // Gone already, unless the unit failed.
   tests_.clear();
+  if (minima_.has_value()) minima_->Release();
 }
 
 absl::StatusOr<std::string> TaskUnit::Save() const {
   CHECK(rows_.has_value() || steps_done_ == 0) << "the state of a released unit";
+  CHECK(!side_.has_value()) << "Settle comes first";
   const nn::Rows<float> initial = rows_.has_value() ? nn::Rows<float>(0, 0) : InitialRows();
   const nn::Rows<float>& all_rows = rows_.has_value() ? *rows_ : initial;
   record::SafetensorsWriter writer;
@@ -461,6 +662,7 @@ absl::StatusOr<std::string> TaskUnit::Save() const {
         writer.Add<float>("optimizer", {optimizer.count(), optimizer.size()}, optimizer.all()));
   }
   PERENNIAL_RETURN_IF_ERROR(learner_->Save(writer));
+  if (minima_.has_value()) PERENNIAL_RETURN_IF_ERROR(minima_->Save(writer));
   writer.SetMetadata("unit", options_.key.Id());
   return writer.Finish();
 }
@@ -502,6 +704,11 @@ absl::Status TaskUnit::Load(absl::string_view state) {
   std::unique_ptr<Learner> learner = options_.learner();
   const int learned = position.task + (position.stage == Stage::kTesting ? 1 : 0);
   PERENNIAL_RETURN_IF_ERROR(learner->Load(file, *options_.stream, learned));
+  std::optional<MinimaAnalysis> minima = minima_;
+  if (minima.has_value()) {
+    const int64_t measured = position.stage == Stage::kMinima ? position.step : 0;
+    PERENNIAL_RETURN_IF_ERROR(minima->Load(file, static_cast<int>(measured)));
+  }
   std::optional<TaskContext> context;
   std::vector<Phase> phases;
   std::vector<float> optimizer;
@@ -516,11 +723,16 @@ absl::Status TaskUnit::Load(absl::string_view state) {
     }
   }
 
+  if (side_.has_value()) side_->results.wait();
+  side_.reset();
+  later_events_.clear();
+  error_ = absl::OkStatus();
   learner_ = std::move(learner);
   trainer_.reset();
   rows_.emplace(learner_->rows(), options_.network.layout().size());
   std::ranges::copy(rows, rows_->all().begin());
   accuracy_ = std::move(matrix);
+  if (minima.has_value()) minima_.emplace(*std::move(minima));
   now_ = position;
   steps_done_ = steps[0];
   flops_done_ = sums[0];
@@ -586,6 +798,7 @@ population::UnitResults TaskUnit::Results() const {
   }
   results.curves.push_back(std::move(curve));
   results.matrices.push_back(std::move(matrix));
+  if (minima_.has_value()) minima_->AddResults(results);
   return results;
 }
 

@@ -1,8 +1,9 @@
 // The one training loop of the line: a learner on a stream of tasks, as a unit.
 //
-// After each task every task seen so far is tested. Results: average_accuracy, forgetting,
-// learning_accuracy, joint_accuracy (see common/metrics/accuracy_matrix.h; each absent where
-// undefined), what they cost, the curve of average accuracy and the accuracy matrix.
+// After each task every task seen so far is tested (or all of them once, at the end). Results:
+// average_accuracy, forgetting, learning_accuracy, joint_accuracy (see
+// common/metrics/accuracy_matrix.h; each absent where undefined), what they cost, the curve of
+// average accuracy and the accuracy matrix.
 //
 //   auto unit = TaskUnit::Create({.key = {"mc_sgd", "rotated", "seed", "0"}, .stream = stream,
 //                                 .network = network, .learner = factory, .seed = 0});
@@ -12,6 +13,7 @@
 #define PERENNIAL_CONTINUAL_TRAINING_TRAINER_H_
 
 #include <cstdint>
+#include <future>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,9 +21,11 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/data/batch.h"
 #include "common/data/epoch_sampler.h"
 #include "common/metrics/accuracy_matrix.h"
 #include "common/nn/affine.h"
+#include "common/nn/evaluate.h"
 #include "common/nn/network.h"
 #include "common/nn/rows.h"
 #include "common/nn/sink.h"
@@ -29,6 +33,9 @@
 #include "common/optim/update_sink.h"
 #include "common/population/unit.h"
 #include "common/random/stream.h"
+#include "continual/analysis/minima.h"
+#include "continual/analysis/path.h"
+#include "continual/streams/image_view.h"
 #include "continual/streams/stream.h"
 #include "continual/training/learner.h"
 
@@ -50,7 +57,7 @@ class PhaseTrainer {
   struct Work {
     int64_t examples = 0;  // Of terms that are no replay.
     int64_t replayed = 0;  // Of replay terms.
-    int64_t passes = 0;    // Forward and backward passes over a batch.
+    int64_t passes = 0;    // Forward and backward passes over a term's batch.
     double training_flops = 0;
     double replay_flops = 0;
   };
@@ -58,12 +65,14 @@ class PhaseTrainer {
   // Memory of the phase's passes, gradients and optimizer, for rows of `network`.
   int64_t MemoryBytes() const;
 
-  // One step of the optimizer on the phase's row; running statistics of batch norms follow the
-  // batches of terms at the row itself. Returns the loss before the step, without the constant
-  // parts of lines (see LineFrom); parameters are unchanged if it is not finite.
-  double Step(int64_t step, Learner* learner);
+  // One step of the optimizer on the phase's row, or of the phase's Fisher estimate; running
+  // statistics of batch norms follow the batches of terms at the row itself. Returns the loss
+  // before the step, without constraints, the penalty and the constant parts of lines (see
+  // LineFrom); parameters are unchanged if it is not finite.
+  double Step(int64_t step);
 
-  // Without the step: the loss, and its gradient in gradient().
+  // Without the step: the loss, and in gradient() what the optimizer would get, but for a proximal
+  // penalty.
   double LossAndGradient(int64_t step);
   nn::ConstRow<float> gradient() const { return gradient_->row(0); }
 
@@ -72,6 +81,8 @@ class PhaseTrainer {
   const optim::Optimizer<float>& optimizer() const;
 
  private:
+  using Mode = nn::GradientSink<float>::Mode;
+
   struct Sampler {
     random::Stream random;
     data::EpochSampler epochs;
@@ -80,16 +91,20 @@ class PhaseTrainer {
 
   std::span<const int32_t> Indices(size_t term, int64_t step);
   int64_t BatchSize(size_t term, int64_t step) const;
-  // Labels and weights of a batch, and the loss of outputs, whose gradient it writes.
-  void SetTargets(const LossTerm& term, std::span<const int32_t> indices, double weight);
-  double Loss(nn::Workspace<float>& workspace);
+  // Appends a term's batch to parts_, labels_ and weights_; `weight` is shared by its examples.
+  void AddBatch(size_t term, int64_t step, double weight);
+  void ClearBatch();
   nn::ForwardOptions Options(int64_t step) const;
   // The loss of all terms at the row itself, with the forward pass done and the gradient of the
-  // outputs written; 0 if there are none.
+  // outputs written, constraints' too; 0 if there are none.
   double ForwardPlainTerms(int64_t step);
+  // The gradient of those terms, bounded by the constraints.
+  void PlainGradient();
   // Of one term along its line, whose gradient is added to, or put into, gradient_.
-  double LineLossAndGradient(size_t index, int64_t step, nn::GradientSink<float>::Mode mode);
-  nn::Row<float> MutableGradient();
+  double LineLossAndGradient(size_t index, int64_t step, Mode mode);
+  double FisherStep(int64_t step);
+  nn::Row<float> MutableGradient(int index = 0);
+  nn::Row<float> Trained(int row) { return rows_.row(row).first(network_.layout().trainable()); }
 
   const nn::Network& network_;
   const Phase& phase_;
@@ -99,17 +114,22 @@ class PhaseTrainer {
   int64_t steps_ = 0;
   int64_t plain_rows_ = 0;  // Of a batch of all terms at the row itself.
   int64_t line_rows_ = 0;   // Of the largest batch of a term along a line.
+  int gradients_ = 1;       // 2 with constraints.
   // Made when they are needed.
   mutable std::optional<optim::Optimizer<float>> optimizer_;
   std::optional<optim::UpdateSink<float>> update_;
   std::optional<nn::Rows<float>> gradient_;
   std::optional<nn::Workspace<float>> workspace_;
   std::optional<nn::AffinePass<float>> line_;
+  // Of the batch at hand.
+  ImageView::Staging staging_;
+  std::vector<data::BatchPart> parts_;
   std::vector<int32_t> labels_;
   std::vector<float> weights_;
+  int64_t adding_rows_ = 0;  // Of terms that add to the loss; constraints stand behind.
 };
 
-// row = the phase's start, a sum of rows.
+// row = the phase's start, a sum of rows; the row of a Fisher estimate becomes 0.
 void ApplyStart(const Phase& phase, nn::Rows<float>& rows);
 
 struct TaskUnitOptions {
@@ -118,19 +138,29 @@ struct TaskUnitOptions {
   nn::Network network;
   LearnerFactory learner;
   uint64_t seed = 0;
+  // Otherwise once, after the last task.
+  bool test_after_each_task = true;
+  // Measures the lines between the tasks' solutions after the last test (analysis/minima.h).
+  std::optional<PathOptions> minima = {};
 };
 
+// A solution is tested on a spare thread, if there is one, while training goes on with the next
+// task.
 class TaskUnit final : public population::Unit {
  public:
   // InvalidArgument if the network does not fit the stream.
   static absl::StatusOr<std::unique_ptr<TaskUnit>> Create(TaskUnitOptions options);
+  ~TaskUnit() override;
 
   const population::UnitKey& key() const override { return options_.key; }
   const population::UnitPlan& plan() const override { return plan_; }
   int64_t steps_done() const override { return steps_done_; }
   double progress() const override;
+  void UseSpareThreads(population::SpareThreads* spare) override { spare_ = spare; }
   absl::Status Advance(int64_t steps) override;
+  // Those before the tests that are under way.
   std::vector<population::Event> TakeEvents() override;
+  absl::Status Settle() override;
   absl::StatusOr<std::string> Save() const override;
   absl::Status Load(absl::string_view state) override;
   population::UnitResults Results() const override;
@@ -142,7 +172,7 @@ class TaskUnit final : public population::Unit {
   const metrics::AccuracyMatrix& accuracy() const { return accuracy_; }
 
  private:
-  enum class Stage { kStartTask, kTraining, kTesting };
+  enum class Stage { kStartTask, kTraining, kTesting, kMinima };
 
   // What a task takes: steps of each phase, then one step for each test.
   struct TaskPlan {
@@ -154,10 +184,18 @@ class TaskUnit final : public population::Unit {
   // The next thing to do; a function of the number of steps done.
   struct Position {
     Stage stage = Stage::kStartTask;
-    int task = 0;
+    int task = 0;  // The number of tasks when all are done.
     size_t phase = 0;
-    int64_t step = 0;  // Of the phase.
+    int64_t step = 0;  // Of the phase, or the line of minima.
     int tested = 0;
+  };
+
+  // The tests of one task's solution, being done on another thread.
+  struct SideTests {
+    int task = 0;
+    int64_t first_step = 0;  // Of the first test.
+    nn::Rows<float> solution;
+    std::future<std::vector<nn::Evaluation>> results;
   };
 
   explicit TaskUnit(TaskUnitOptions options);
@@ -174,6 +212,12 @@ class TaskUnit final : public population::Unit {
   void FinishTask();
   absl::Status TrainingStep();
   absl::Status TestingStep();
+  absl::Status MinimaStep();
+  // Gives the tests of the task at hand away, if a thread is free.
+  void GiveTestsAway();
+  nn::Evaluation Test(nn::ConstRow<float> row, int task);
+  absl::Status TakeTest(int after_task, int task, int64_t step, const nn::Evaluation& result);
+  void Report(population::Event event);
 
   TaskUnitOptions options_;
   random::Stream random_;
@@ -183,6 +227,7 @@ class TaskUnit final : public population::Unit {
   std::unique_ptr<Learner> learner_;
   std::optional<nn::Rows<float>> rows_;  // Made at the first step.
   metrics::AccuracyMatrix accuracy_;
+  std::optional<MinimaAnalysis> minima_;
 
   Position now_;
   int64_t steps_done_ = 0;
@@ -194,9 +239,14 @@ class TaskUnit final : public population::Unit {
   std::vector<Phase> phases_;
   std::optional<PhaseTrainer> trainer_;
   std::vector<population::Event> events_;
+  std::vector<population::Event> later_events_;  // Than those of the tests under way.
   // Made at the first test and given back with the last: the test images of the tasks seen so far.
+  // A test under way has them to itself.
   std::optional<nn::Workspace<float>> test_workspace_;
-  std::vector<std::shared_ptr<const data::LabeledImages>> tests_;
+  std::vector<ImageView> tests_;
+  population::SpareThreads* spare_ = nullptr;
+  std::optional<SideTests> side_;
+  absl::Status error_;  // Of tests on another thread.
 };
 
 }  // namespace perennial::continual

@@ -1,15 +1,19 @@
+// TaskUnit; phases have a test of their own, phase_trainer_test.cc.
 #include "continual/training/trainer.h"
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cmath>
+#include <deque>
+#include <functional>
 #include <memory>
-#include <numeric>
+#include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
-#include "common/kernels/elementwise.h"
-#include "common/nn/loss.h"
-#include "common/testing/gradient_check.h"
+#include "absl/strings/str_cat.h"
 #include "common/testing/images.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -18,11 +22,6 @@ namespace perennial::continual {
 namespace {
 
 constexpr int32_t kClasses = 3;
-
-std::shared_ptr<const data::LabeledImages> Images(int32_t size, uint64_t seed, double noise = 0.2) {
-  return std::make_shared<data::LabeledImages>(testing::ClassImages(
-      size, 2, 3, kClasses, noise, random::Stream(seed).Split("templates"), random::Stream(seed)));
-}
 
 nn::Network SmallNetwork() {
   return *nn::Network::Create(nn::MultilayerPerceptron(6, {5}, kClasses));
@@ -38,17 +37,13 @@ class TestStream final : public TaskStream {
   int32_t classes() const override { return kClasses; }
   int32_t train_size(int) const override { return 50; }
   int32_t test_size(int task) const override { return 20 + task; }
-  std::shared_ptr<const data::LabeledImages> Train(int task) const override {
-    return Make(50, task, "train");
-  }
-  std::shared_ptr<const data::LabeledImages> Test(int task) const override {
-    return Make(20 + task, task, "test");
-  }
+  ImageView Train(int task) const override { return Make(50, task, "train"); }
+  ImageView Test(int task) const override { return Make(20 + task, task, "test"); }
 
  private:
-  std::shared_ptr<const data::LabeledImages> Make(int32_t size, int task, const char* part) const {
+  ImageView Make(int32_t size, int task, const char* part) const {
     const random::Stream templates = random::Stream(task).Split("templates");
-    return std::make_shared<data::LabeledImages>(testing::ClassImages(
+    return std::make_shared<const data::LabeledImages>(testing::ClassImages(
         size, 2, 3, kClasses, noise_, templates, random::Stream(task).Split(part)));
   }
 
@@ -60,20 +55,19 @@ class TestStream final : public TaskStream {
 class TestLearner final : public Learner {
  public:
   std::function<std::vector<Phase>(const TaskContext&)> phases;
-  std::function<void(nn::Row<float>)> adjust;
+  std::function<void(const TaskContext&, nn::Rows<float>&)> after;
   int row_count = 1;
   std::function<std::optional<int>(int)> predicting = [](int) { return 0; };
 
   int rows() const override { return row_count; }
   std::vector<Phase> Phases(const TaskContext& task) override { return phases(task); }
-  bool adjusts_gradients() const override { return static_cast<bool>(adjust); }
-  void AdjustGradient(const Phase&, nn::ConstRow<float>, nn::Row<float> gradient) override {
-    if (adjust) adjust(gradient);
+  void AfterTask(const TaskContext& task, nn::Rows<float>& rows) override {
+    if (after && rows.size() > 0) after(task, rows);
   }
   std::optional<int> PredictingRow(int task, int) const override { return predicting(task); }
 };
 
-Phase PlainPhase(std::shared_ptr<const data::LabeledImages> images, int32_t batch_size = 8) {
+Phase PlainPhase(ImageView images, int32_t batch_size = 8) {
   Phase phase;
   phase.name = "train";
   phase.terms = {{.images = std::move(images), .batch_size = batch_size}};
@@ -81,217 +75,33 @@ Phase PlainPhase(std::shared_ptr<const data::LabeledImages> images, int32_t batc
   return phase;
 }
 
-std::unique_ptr<TaskUnit> MakeUnit(int tasks, LearnerFactory factory, double noise = 0.2) {
+std::unique_ptr<TestLearner> MakePlainLearner() {
+  auto learner = std::make_unique<TestLearner>();
+  learner->phases = [](const TaskContext& task) {
+    return std::vector<Phase>{PlainPhase(task.images())};
+  };
+  return learner;
+}
+
+LearnerFactory PlainLearner() { return MakePlainLearner; }
+
+std::unique_ptr<TaskUnit> MakeUnit(int tasks, LearnerFactory factory, double noise = 0.2,
+                                   bool test_after_each_task = true,
+                                   std::optional<PathOptions> minima = {}) {
   return *TaskUnit::Create({.key = {"test", "test", "seed", "0"},
                             .stream = std::make_shared<TestStream>(tasks, noise),
                             .network = SmallNetwork(),
                             .learner = std::move(factory),
-                            .seed = 7});
+                            .seed = 7,
+                            .test_after_each_task = test_after_each_task,
+                            .minima = minima});
 }
 
-LearnerFactory PlainLearner() {
-  return [] {
-    auto learner = std::make_unique<TestLearner>();
-    learner->phases = [](const TaskContext& task) {
-      return std::vector<Phase>{PlainPhase(task.images())};
-    };
-    return learner;
-  };
-}
-
-// The loss of a whole phase in double, written down from its definition: weights, means over
-// batches, and means over points of lines, without the constant that alpha = 0 adds (LineFrom).
-double LossByDefinition(const Phase& phase, const nn::Rows<double>& rows,
-                        std::span<const double> row) {
-  const nn::Network network = SmallNetwork();
-  double loss = 0;
-  for (const LossTerm& term : phase.terms) {
-    std::vector<int32_t> all(term.images->size());
-    std::iota(all.begin(), all.end(), 0);
-    const data::BatchPart part = {term.images.get(), all};
-    nn::Workspace<double> workspace(network, term.images->size());
-    const std::vector<double> weights(all.size(), 1.0 / static_cast<double>(all.size()));
-    const int points = term.line.has_value() ? term.line->points : 1;
-    const double scale = term.line.has_value() ? term.weight / (points + 1) : term.weight;
-    for (int k = 1; k <= points; ++k) {
-      const double alpha = static_cast<double>(k) / points;
-      std::vector<double> point(row.begin(), row.end());
-      if (term.line.has_value()) {
-        const auto anchor = rows.row(term.line->row);
-        for (size_t i = 0; i < point.size(); ++i) {
-          point[i] = anchor[i] + alpha * (point[i] - anchor[i]);
-        }
-      }
-      network.Forward<double>(point, data::Batch({&part, 1}), workspace);
-      loss += scale * nn::SoftmaxCrossEntropy<double>(workspace.output(), term.images->labels,
-                                                      weights, workspace.output_gradient());
-    }
-  }
-  return loss;
-}
-
-// Batches hold all images, so that a step's loss is the phase's loss.
-void ExpectExactGradient(const Phase& phase, int row_count) {
-  const nn::Network network = SmallNetwork();
-  nn::Rows<float> rows(row_count, network.layout().size());
-  nn::Rows<double> exact(row_count, network.layout().size());
-  for (int k = 0; k < row_count; ++k) {
-    network.Initialize<float>(random::Stream(k), rows.row(k));
-    std::ranges::copy(rows.row(k), exact.row(k).begin());
-  }
-  PhaseTrainer trainer(network, phase, random::Stream(1), rows);
-  const double loss = trainer.LossAndGradient(0);
-  EXPECT_NEAR(loss, LossByDefinition(phase, exact, exact.row(phase.row)), 1e-5);
-  const auto function = [&](std::span<const double> point) {
-    return LossByDefinition(phase, exact, point);
-  };
-  const std::vector<double> gradient(trainer.gradient().begin(), trainer.gradient().end());
-  EXPECT_LT(testing::GradientError(function, exact.row(phase.row), gradient), 2e-5);
-  double size = 0;
-  for (const double g : gradient) size += g * g;
-  EXPECT_GT(size, 1e-4);
-}
-
-TEST(PhaseTrainerTest, GradientOfWeightedTermsMatchesFiniteDifferences) {
-  Phase phase = PlainPhase(Images(12, 1), 12);
-  phase.terms[0].weight = 0.7;
-  phase.terms.push_back(
-      {.images = Images(5, 2), .batch_size = 50, .draw = Draw::kRandom, .weight = 1.3});
-  ExpectExactGradient(phase, 1);
-}
-
-TEST(PhaseTrainerTest, GradientAlongLinesCountsEveryPointAlphaTimes) {
-  for (const int points : {1, 2, 5}) {
-    Phase phase;
-    phase.name = "connect";
-    phase.row = 1;
-    phase.terms = {
-        {.images = Images(12, 1), .batch_size = 12, .line = LineFrom{.row = 0, .points = points}},
-        {.images = Images(7, 2),
-         .batch_size = 7,
-         .weight = 0.5,
-         .line = LineFrom{.row = 2, .points = points}},
-        {.images = Images(6, 3), .batch_size = 6, .weight = 0.25}};
-    ExpectExactGradient(phase, 3);
-  }
-}
-
-// With and without a hook, a step is one and the same up to rounding: what differs is when the
-// gradient becomes an update.
-TEST(PhaseTrainerTest, AStepWithinTheBackwardPassIsThatOfTheGradient) {
-  const auto images = TestStream(1, 0.2).Train(0);
-  const nn::Network network = SmallNetwork();
-  Phase phase = PlainPhase(images);
-  nn::Rows<float> rows(2, network.layout().size());
-  network.Initialize<float>(random::Stream(1), rows.row(0));
-  rows.CopyRow(0, 1);
-  Phase other = phase;
-  other.row = 1;
-  TestLearner hooked;
-  hooked.adjust = [](nn::Row<float>) {};
-  PhaseTrainer fused(network, phase, random::Stream(2), rows);
-  PhaseTrainer separate(network, other, random::Stream(2), rows);
-  for (int64_t step = 0; step < 20; ++step) {
-    EXPECT_NEAR(fused.Step(step, nullptr), separate.Step(step, &hooked), 1e-4);
-  }
-  for (int64_t i = 0; i < rows.size(); ++i) EXPECT_NEAR(rows.row(0)[i], rows.row(1)[i], 1e-4);
-}
-
-TEST(PhaseTrainerTest, ClippingBoundsTheStep) {
-  const auto images = TestStream(1, 0.2).Train(0);
-  const nn::Network network = SmallNetwork();
-  Phase phase = PlainPhase(images);
-  phase.optimizer = {.learning_rate = 1, .clip_norm = 1e-3};
-  nn::Rows<float> rows(2, network.layout().size());
-  network.Initialize<float>(random::Stream(1), rows.row(0));
-  PhaseTrainer trainer(network, phase, random::Stream(2), rows);
-  for (int64_t step = 0; step < 5; ++step) {
-    rows.CopyRow(0, 1);
-    trainer.Step(step, nullptr);
-    double squares = 0;
-    for (int64_t i = 0; i < rows.size(); ++i) {
-      squares += std::pow(rows.row(0)[i] - rows.row(1)[i], 2);
-    }
-    EXPECT_NEAR(std::sqrt(squares), 1e-3, 2e-5);
-  }
-}
-
-TEST(PhaseTrainerTest, RunningStatisticsFollowTheBatches) {
-  const auto images = TestStream(1, 0.2).Train(0);
-  const nn::Network network = *nn::Network::Create(
-      {.inputs = 6,
-       .blocks = {
-           {.layers = {nn::Dense(4), nn::BatchNorm(nn::Activation::kRelu), nn::Dense(kClasses)}}}});
-  for (const bool hooked : {false, true}) {
-    Phase phase = PlainPhase(images);
-    phase.optimizer.learning_rate = 0;
-    nn::Rows<float> rows(1, network.layout().size());
-    network.Initialize<float>(random::Stream(1), rows.row(0));
-    PhaseTrainer trainer(network, phase, random::Stream(2), rows);
-    TestLearner learner;
-    if (hooked) learner.adjust = [](nn::Row<float>) {};
-    // After many batches of equal parameters: the mean over all images, about.
-    for (int64_t step = 0; step < 300; ++step) {
-      trainer.Step(step % trainer.steps(), &learner);
-    }
-    std::vector<int32_t> all(images->size());
-    std::iota(all.begin(), all.end(), 0);
-    const data::BatchPart part = {images.get(), all};
-    nn::Workspace<float> workspace(network, images->size());
-    nn::Rows<float> exact(1, rows.size());
-    std::ranges::copy(rows.row(0), exact.row(0).begin());
-    network.Forward<float>(exact.row(0), data::Batch({&part, 1}), workspace,
-                           {.mode = nn::Mode::kTrain});
-    network.UpdateRunningStatistics<float>(workspace, exact.row(0), 1.0f);
-    for (int64_t i = network.layout().trainable(); i < rows.size(); ++i) {
-      EXPECT_NEAR(rows.row(0)[i], exact.row(0)[i], 0.05) << i;
-    }
-    EXPECT_NE(rows.row(0)[network.layout().trainable()], 0);
-  }
-}
-
-TEST(PhaseTrainerTest, AnEpochShowsEveryImageOnceAndTheShorterSetBeginsAgain) {
-  Phase phase = PlainPhase(Images(21, 1), 8);
-  phase.epochs = 2;
-  phase.terms.push_back({.images = Images(9, 2), .batch_size = 8, .replay = true});
-  const nn::Network network = SmallNetwork();
-  nn::Rows<float> rows(1, network.layout().size());
-  const PhaseTrainer trainer(network, phase, random::Stream(1), rows);
-  ASSERT_EQ(trainer.steps(), 6);
-  std::vector<int64_t> examples, replayed;
-  for (int64_t step = 0; step < 6; ++step) {
-    const PhaseTrainer::Work work = trainer.WorkOf(step);
-    examples.push_back(work.examples);
-    replayed.push_back(work.replayed);
-    EXPECT_EQ(work.passes, 1) << "terms at the row share a pass";
-  }
-  EXPECT_THAT(examples, ::testing::ElementsAre(8, 8, 5, 8, 8, 5));
-  EXPECT_THAT(replayed, ::testing::ElementsAre(8, 1, 8, 1, 8, 1));
-}
-
-TEST(PhaseTrainerTest, RandomDrawsDoNotLengthenAnEpoch) {
-  Phase phase = PlainPhase(Images(16, 1), 8);
-  phase.terms.push_back({.images = Images(100, 2), .batch_size = 4, .draw = Draw::kRandom});
-  const nn::Network network = SmallNetwork();
-  nn::Rows<float> rows(1, network.layout().size());
-  EXPECT_EQ(PhaseTrainer(network, phase, random::Stream(1), rows).steps(), 2);
-}
-
-TEST(ApplyStartTest, IsTheSumOfRows) {
-  nn::Rows<float> rows(3, 16);
-  std::ranges::fill(rows.row(0), 2.0f);
-  std::ranges::fill(rows.row(1), 10.0f);
-  std::ranges::fill(rows.row(2), 99.0f);
-  Phase phase;
-  phase.row = 2;
-  ApplyStart(phase, rows);
-  EXPECT_THAT(rows.row(2), ::testing::Each(99.0f)) << "no start: as it is";
-  phase.start = {{.row = 0, .weight = 0.25}, {.row = 1, .weight = 0.75}};
-  ApplyStart(phase, rows);
-  EXPECT_THAT(rows.row(2), ::testing::Each(8.0f));
-  phase.start = {{.row = 1}};
-  ApplyStart(phase, rows);
-  EXPECT_THAT(rows.row(2), ::testing::Each(10.0f));
+std::vector<std::string> Metrics(const TaskUnit& unit) {
+  std::vector<std::string> metrics;
+  const population::UnitResults results = unit.Results();
+  for (const auto& measurement : results.measurements) metrics.push_back(measurement.metric);
+  return metrics;
 }
 
 TEST(TaskUnitTest, TestsAllTasksSeenSoFarAndLearnsThem) {
@@ -334,16 +144,16 @@ TEST(TaskUnitTest, ThePlanIsWhatIsDone) {
   EXPECT_EQ(passes->value, 14);
 }
 
-TEST(TaskUnitTest, PlansTheMemoryOfRowsPassesAndImages) {
+TEST(TaskUnitTest, PlansTheMemoryOfRowsPassesAndTestImages) {
   const auto unit = MakeUnit(3, PlainLearner());
   const nn::Network network = SmallNetwork();
   const double row = static_cast<double>(network.layout().size()) * sizeof(float);
-  // One row; gradient and velocity; a pass of eight images, one of 250; images of a task and all
-  // tests.
+  // One row, and one that is tested; gradient and velocity; a pass of eight images, which may be
+  // turned, and one of 250; all test images.
   const int64_t passes =
       nn::Workspace<float>::Bytes(network, 8) + nn::Workspace<float>::Bytes(network, 250);
   EXPECT_EQ(unit->plan().memory_bytes,
-            3 * row + static_cast<double>(passes + 6 * 50 + 6 * (20 + 21 + 22)));
+            4 * row + static_cast<double>(passes + 6 * 8 + 6 * (20 + 21 + 22)));
 }
 
 TEST(TaskUnitTest, AReleasedUnitHasResultsAndNoState) {
@@ -355,18 +165,20 @@ TEST(TaskUnitTest, AReleasedUnitHasResultsAndNoState) {
   EXPECT_DEATH(static_cast<void>(unit->Save()), "the state of a released unit");
 }
 
-TEST(TaskUnitTest, TheHookCanFreezeTheParameters) {
+// Parameters of zero predict class 0 for every image; labels go round.
+TEST(TaskUnitTest, WhatALearnerDoesToItsRowsAfterATaskIsTested) {
   auto unit = MakeUnit(2, [] {
-    auto learner = std::make_unique<TestLearner>();
-    learner->phases = [](const TaskContext& task) {
-      return std::vector<Phase>{PlainPhase(task.images())};
+    auto learner = MakePlainLearner();
+    learner->after = [](const TaskContext& task, nn::Rows<float>& rows) {
+      if (task.last()) std::ranges::fill(rows.row(0), 0.0f);
     };
-    learner->adjust = [](nn::Row<float> gradient) { std::ranges::fill(gradient, 0.0f); };
     return learner;
   });
-  const auto before = record::SafetensorsFile::Parse(*unit->Save());
   ASSERT_TRUE(unit->Advance(unit->plan().steps).ok());
-  EXPECT_THAT(unit->rows().all(), ::testing::ElementsAreArray(*before->Read<float>("rows")));
+  EXPECT_THAT(unit->rows().row(0), ::testing::Each(0.0f));
+  EXPECT_DOUBLE_EQ(*unit->accuracy().Get(1, 0), 7.0 / 20);
+  EXPECT_DOUBLE_EQ(*unit->accuracy().Get(1, 1), 7.0 / 21);
+  EXPECT_GT(*unit->accuracy().Get(0, 0), 0.5);
 }
 
 TEST(TaskUnitTest, ALearnerThatPredictsLateIsTestedLateAndUndefinedMetricsAreAbsent) {
@@ -380,12 +192,36 @@ TEST(TaskUnitTest, ALearnerThatPredictsLateIsTestedLateAndUndefinedMetricsAreAbs
   });
   ASSERT_TRUE(unit->Advance(unit->plan().steps).ok());
   EXPECT_TRUE(unit->finished());
-  std::vector<std::string> metrics;
-  for (const auto& measurement : unit->Results().measurements)
-    metrics.push_back(measurement.metric);
-  EXPECT_THAT(metrics, ::testing::Contains("average_accuracy"));
-  EXPECT_THAT(metrics, ::testing::Not(::testing::Contains("forgetting")));
-  EXPECT_THAT(metrics, ::testing::Not(::testing::Contains("learning_accuracy")));
+  EXPECT_THAT(Metrics(*unit), ::testing::Contains("average_accuracy"));
+  EXPECT_THAT(Metrics(*unit), ::testing::Not(::testing::Contains("forgetting")));
+  EXPECT_THAT(Metrics(*unit), ::testing::Not(::testing::Contains("learning_accuracy")));
+}
+
+TEST(TaskUnitTest, TestedOnceAUnitHasTheLastAccuraciesAlone) {
+  auto often = MakeUnit(3, PlainLearner());
+  auto once = MakeUnit(3, PlainLearner(), 0.2, /*test_after_each_task=*/false);
+  EXPECT_EQ(once->plan().steps, 3 * 7 + 3);
+  const nn::Network network = SmallNetwork();
+  EXPECT_EQ(once->plan().training_flops, 3 * network.training_flops(50));
+  EXPECT_EQ(once->plan().evaluation_flops, network.forward_flops(20 + 21 + 22));
+  ASSERT_TRUE(often->Advance(often->plan().steps).ok());
+  ASSERT_TRUE(once->Advance(once->plan().steps).ok());
+  EXPECT_TRUE(once->finished());
+  EXPECT_EQ(once->progress(), 1);
+  EXPECT_THAT(once->rows().all(), ::testing::ElementsAreArray(often->rows().all()))
+      << "testing changes nothing";
+  for (int t = 0; t < 3; ++t) {
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_EQ(once->accuracy().Get(t, i),
+                t == 2 ? often->accuracy().Get(t, i) : std::optional<double>());
+    }
+  }
+  EXPECT_EQ(once->accuracy().AverageAccuracy(), often->accuracy().AverageAccuracy());
+  EXPECT_THAT(Metrics(*once), ::testing::Contains("average_accuracy"));
+  EXPECT_THAT(Metrics(*once), ::testing::Not(::testing::Contains("forgetting")));
+  EXPECT_THAT(Metrics(*once), ::testing::Not(::testing::Contains("learning_accuracy")));
+  EXPECT_THAT(Metrics(*often), ::testing::Contains("forgetting"));
+  EXPECT_THAT(once->Results().curves[0].x, ::testing::ElementsAre(3));
 }
 
 TEST(TaskUnitTest, ALossThatIsNotFiniteNamesWhereAndWhatToDo) {
@@ -414,43 +250,69 @@ TEST(TaskUnitTest, ANetworkThatDoesNotFitTheStreamIsRefused) {
   EXPECT_THAT(std::string(unit.status().message()), ::testing::HasSubstr("7 inputs"));
 }
 
+std::vector<std::string> Texts(const std::vector<population::Event>& events) {
+  std::vector<std::string> lines;
+  for (const population::Event& event : events) {
+    lines.push_back(std::to_string(event.step));
+    for (const auto& [name, value] : event.values) {
+      lines.back() += " " + name + "=" + std::to_string(value);
+    }
+  }
+  return lines;
+}
+
+void Append(std::vector<std::string>& lines, const std::vector<std::string>& more) {
+  lines.insert(lines.end(), more.begin(), more.end());
+}
+
 // Between any two steps, in every stage: a unit saved and loaded into a fresh one ends with the
 // same bits, and reports the same events from there on.
-TEST(TaskUnitTest, AUnitSavedAtAnyStepEndsWithTheSameBits) {
-  const auto texts = [](const std::vector<population::Event>& events) {
-    std::vector<std::string> lines;
-    for (const population::Event& event : events) {
-      lines.push_back(std::to_string(event.step));
-      for (const auto& [name, value] : event.values) {
-        lines.back() += " " + name + "=" + std::to_string(value);
-      }
-    }
-    return lines;
-  };
-  auto whole = MakeUnit(3, PlainLearner());
+void ExpectSavedAtAnyStepTheSame(const std::function<std::unique_ptr<TaskUnit>()>& make,
+                                 size_t events_of_all) {
+  auto whole = make();
   ASSERT_TRUE(whole->Advance(whole->plan().steps).ok());
-  const std::vector<std::string> all_events = texts(whole->TakeEvents());
-  EXPECT_EQ(all_events.size(), 3u + 1 + 2 + 3);
+  const std::vector<std::string> all_events = Texts(whole->TakeEvents());
+  EXPECT_EQ(all_events.size(), events_of_all);
+  const auto expected = whole->Results().measurements;
   for (int64_t step = 0; step <= whole->plan().steps; ++step) {
-    auto first = MakeUnit(3, PlainLearner());
+    SCOPED_TRACE(step);
+    auto first = make();
     ASSERT_TRUE(first->Advance(step).ok());
     const auto state = first->Save();
     ASSERT_TRUE(state.ok()) << state.status();
-    auto second = MakeUnit(3, PlainLearner());
-    ASSERT_TRUE(second->Load(*state).ok());
+    auto second = make();
+    const absl::Status loaded = second->Load(*state);
+    ASSERT_TRUE(loaded.ok()) << loaded;
     EXPECT_EQ(second->steps_done(), step);
     EXPECT_EQ(second->progress(), first->progress());
+    EXPECT_EQ(*second->Save(), *state);
     ASSERT_TRUE(second->Advance(whole->plan().steps).ok());
-    std::vector<std::string> events = texts(first->TakeEvents());
-    const std::vector<std::string> later = texts(second->TakeEvents());
-    events.insert(events.end(), later.begin(), later.end());
+    std::vector<std::string> events = Texts(first->TakeEvents());
+    Append(events, Texts(second->TakeEvents()));
     EXPECT_EQ(events, all_events);
     EXPECT_THAT(second->rows().all(), ::testing::ElementsAreArray(whole->rows().all()));
-    for (size_t m = 0; m < whole->Results().measurements.size(); ++m) {
-      EXPECT_EQ(second->Results().measurements[m].value, whole->Results().measurements[m].value);
+    const auto results = second->Results().measurements;
+    ASSERT_EQ(results.size(), expected.size());
+    for (size_t m = 0; m < expected.size(); ++m) {
+      EXPECT_EQ(results[m].value, expected[m].value) << expected[m].metric;
     }
     EXPECT_EQ(*second->Save(), *whole->Save());
   }
+}
+
+TEST(TaskUnitTest, AUnitSavedAtAnyStepEndsWithTheSameBits) {
+  ExpectSavedAtAnyStepTheSame([] { return MakeUnit(3, PlainLearner()); }, 3 + 1 + 2 + 3);
+}
+
+TEST(TaskUnitTest, AUnitTestedOnceAndSavedAtAnyStepEndsWithTheSameBits) {
+  ExpectSavedAtAnyStepTheSame([] { return MakeUnit(3, PlainLearner(), 0.2, false); }, 3 + 3);
+}
+
+TEST(TaskUnitTest, AUnitThatMeasuresLinesAndIsSavedAtAnyStepEndsWithTheSameBits) {
+  const auto make = [] { return MakeUnit(3, PlainLearner(), 0.2, true, PathOptions{.points = 5}); };
+  // From the first solution to the two later ones, and between the neighbours 2 and 3.
+  EXPECT_EQ(make()->plan().steps, MakeUnit(3, PlainLearner())->plan().steps + 3);
+  ExpectSavedAtAnyStepTheSame(make, 3 + 1 + 2 + 3);
 }
 
 TEST(TaskUnitTest, AStateOfAnotherUnitOrConfigurationIsRefused) {
@@ -469,21 +331,6 @@ TEST(TaskUnitTest, AStateOfAnotherUnitOrConfigurationIsRefused) {
   EXPECT_EQ(unit->steps_done(), 5) << "a refused state changes nothing";
 }
 
-TEST(TaskUnitTest, ParametersThatAreNotFiniteAreAnErrorAtTheTestToo) {
-  auto unit = MakeUnit(1, [] {
-    auto learner = std::make_unique<TestLearner>();
-    learner->phases = [](const TaskContext& task) {
-      // One step: its loss is that of the start, and fine.
-      Phase phase = PlainPhase(task.images(), 50);
-      return std::vector<Phase>{phase};
-    };
-    learner->adjust = [](nn::Row<float> gradient) { gradient[0] = NAN; };
-    return learner;
-  });
-  EXPECT_THAT(std::string(unit->Advance(unit->plan().steps).message()),
-              ::testing::HasSubstr("the test loss on task 1 is nan after training on task 1"));
-}
-
 TEST(TaskUnitTest, AFinishedUnitTakesAnotherStateWhole) {
   auto unit = MakeUnit(2, PlainLearner());
   const std::string fresh = *unit->Save();
@@ -494,6 +341,292 @@ TEST(TaskUnitTest, AFinishedUnitTakesAnotherStateWhole) {
   EXPECT_FALSE(unit->accuracy().Get(0, 0).has_value());
   ASSERT_TRUE(unit->Advance(unit->plan().steps).ok());
   EXPECT_EQ(*unit->Save(), finished);
+}
+
+// Threads to spare, of several kinds.
+class Busy final : public population::SpareThreads {
+ public:
+  bool TryRun(std::function<void()>) override {
+    ++asked;
+    return false;
+  }
+  int asked = 0;
+};
+
+// Done before the unit goes on.
+class AtOnce final : public population::SpareThreads {
+ public:
+  bool TryRun(std::function<void()> work) override {
+    work();
+    return true;
+  }
+};
+
+// Done on another thread, a moment later.
+class Later final : public population::SpareThreads {
+ public:
+  ~Later() override {
+    for (std::thread& thread : threads_) thread.join();
+  }
+  bool TryRun(std::function<void()> work) override {
+    threads_.emplace_back([work = std::move(work), this] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
+      work();
+      ++done;
+    });
+    return true;
+  }
+  int milliseconds = 2;
+  std::atomic<int> done = 0;
+
+ private:
+  std::vector<std::thread> threads_;
+};
+
+// Done when the test says so.
+class WhenTold final : public population::SpareThreads {
+ public:
+  bool TryRun(std::function<void()> work) override {
+    work_.push_back(std::move(work));
+    return true;
+  }
+  void DoAll() {
+    while (!work_.empty()) {
+      work_.front()();
+      work_.pop_front();
+    }
+  }
+  size_t waiting() const { return work_.size(); }
+
+ private:
+  std::deque<std::function<void()>> work_;
+};
+
+// The states of a unit without spare threads after each step, and what it told.
+struct Course {
+  std::vector<std::string> states;
+  std::vector<std::string> events;
+};
+
+Course CourseOf(TaskUnit& unit) {
+  Course course;
+  course.states.push_back(*unit.Save());
+  while (!unit.finished()) {
+    EXPECT_TRUE(unit.Advance(1).ok());
+    course.states.push_back(*unit.Save());
+    Append(course.events, Texts(unit.TakeEvents()));
+  }
+  return course;
+}
+
+TEST(SpareThreadsTest, WhoTestsMakesNoDifferenceAtAnyStep) {
+  const Course alone = CourseOf(*MakeUnit(3, PlainLearner()));
+  const auto steps = static_cast<int64_t>(alone.states.size()) - 1;
+  const std::function<std::unique_ptr<population::SpareThreads>()> kinds[] = {
+      [] { return std::make_unique<Busy>(); }, [] { return std::make_unique<AtOnce>(); },
+      [] { return std::make_unique<Later>(); }};
+  for (const auto& kind : kinds) {
+    // Settled once, after `step` steps; then on to the end.
+    for (int64_t step = 0; step <= steps; ++step) {
+      const auto spare = kind();
+      auto unit = MakeUnit(3, PlainLearner());
+      unit->UseSpareThreads(spare.get());
+      ASSERT_TRUE(unit->Advance(step).ok());
+      std::vector<std::string> events = Texts(unit->TakeEvents());
+      ASSERT_TRUE(unit->Settle().ok());
+      EXPECT_EQ(unit->steps_done(), step);
+      EXPECT_EQ(*unit->Save(), alone.states[step]);
+      Append(events, Texts(unit->TakeEvents()));
+      // All that was measured in those steps, and no more.
+      ASSERT_LE(events.size(), alone.events.size());
+      EXPECT_TRUE(std::equal(events.begin(), events.end(), alone.events.begin()));
+      if (events.size() < alone.events.size()) {
+        EXPECT_GT(std::stoll(alone.events[events.size()]), step);
+      }
+      ASSERT_TRUE(unit->Advance(steps).ok());
+      unit->UseSpareThreads(nullptr);
+      Append(events, Texts(unit->TakeEvents()));
+      EXPECT_EQ(events, alone.events);
+      EXPECT_TRUE(unit->finished());
+      EXPECT_EQ(*unit->Save(), alone.states.back()) << "a finished unit has nothing to wait for";
+    }
+    // Settled after every step.
+    const auto spare = kind();
+    auto unit = MakeUnit(3, PlainLearner());
+    unit->UseSpareThreads(spare.get());
+    for (int64_t step = 1; step <= steps; ++step) {
+      ASSERT_TRUE(unit->Advance(1).ok());
+      ASSERT_TRUE(unit->Settle().ok());
+      ASSERT_EQ(*unit->Save(), alone.states[step]) << step;
+    }
+  }
+}
+
+TEST(SpareThreadsTest, EachTaskButTheLastIsTestedWhileTheNextIsLearned) {
+  const Course alone = CourseOf(*MakeUnit(3, PlainLearner()));
+  WhenTold spare;
+  auto unit = MakeUnit(3, PlainLearner());
+  unit->UseSpareThreads(&spare);
+  std::vector<std::string> events;
+  const auto advance = [&](int64_t steps) {
+    ASSERT_TRUE(unit->Advance(steps).ok());
+    Append(events, Texts(unit->TakeEvents()));
+  };
+  advance(7);
+  EXPECT_EQ(events.size(), 1u) << "training on task 1";
+  EXPECT_EQ(spare.waiting(), 0u);
+  advance(1 + 7);
+  EXPECT_EQ(spare.waiting(), 1u);
+  EXPECT_EQ(unit->steps_done(), 15);
+  EXPECT_FALSE(unit->accuracy().Get(0, 0).has_value());
+  EXPECT_EQ(events.size(), 1u) << "nothing overtakes the test's event";
+  const double progress = unit->progress();
+  spare.DoAll();
+  ASSERT_TRUE(unit->Settle().ok());
+  EXPECT_EQ(unit->progress(), progress);
+  advance(0);
+  EXPECT_EQ(events.size(), 3u) << "the test's event, then that of the training on task 2";
+  EXPECT_TRUE(unit->accuracy().Get(0, 0).has_value());
+  advance(2 + 7);
+  EXPECT_EQ(spare.waiting(), 1u);
+  spare.DoAll();
+  advance(3);
+  EXPECT_TRUE(unit->finished());
+  EXPECT_EQ(spare.waiting(), 0u) << "the last solution is tested by the unit's own thread";
+  EXPECT_EQ(events, alone.events);
+  EXPECT_EQ(*unit->Save(), alone.states.back());
+
+  Busy busy;
+  auto refused = MakeUnit(3, PlainLearner());
+  refused->UseSpareThreads(&busy);
+  ASSERT_TRUE(refused->Advance(refused->plan().steps).ok());
+  EXPECT_EQ(busy.asked, 2);
+}
+
+TEST(SpareThreadsTest, AUnitTestedOnceNeedsNone) {
+  WhenTold spare;
+  auto unit = MakeUnit(3, PlainLearner(), 0.2, /*test_after_each_task=*/false);
+  unit->UseSpareThreads(&spare);
+  ASSERT_TRUE(unit->Advance(unit->plan().steps).ok());
+  EXPECT_EQ(spare.waiting(), 0u);
+  EXPECT_TRUE(unit->accuracy().AverageAccuracy().has_value());
+}
+
+// Testing takes the solution as it was, whatever training does to the row meanwhile.
+TEST(SpareThreadsTest, TheSolutionTestedIsThatOfTheTask) {
+  const Course alone = CourseOf(*MakeUnit(2, PlainLearner()));
+  WhenTold spare;
+  auto unit = MakeUnit(2, PlainLearner());
+  unit->UseSpareThreads(&spare);
+  ASSERT_TRUE(unit->Advance(7 + 1 + 6).ok());
+  spare.DoAll();  // Six steps later.
+  ASSERT_TRUE(unit->Advance(1 + 2).ok());
+  EXPECT_EQ(*unit->Save(), alone.states.back());
+}
+
+// Not a number in the row that predicts: after task `bad`, in a row of its own or in the one that
+// is trained on.
+LearnerFactory BrokenLearner(int bad, bool own_row) {
+  return [bad, own_row] {
+    auto learner = MakePlainLearner();
+    learner->row_count = 2;
+    learner->predicting = [own_row](int) { return own_row ? 1 : 0; };
+    learner->after = [bad, own_row](const TaskContext& task, nn::Rows<float>& rows) {
+      rows.CopyRow(0, 1);
+      if (task.task() == bad) rows.row(own_row ? 1 : 0)[0] = NAN;
+    };
+    return learner;
+  };
+}
+
+TEST(TaskUnitTest, ParametersThatAreNotFiniteAreAnErrorAtTheTestToo) {
+  auto unit = MakeUnit(2, BrokenLearner(0, /*own_row=*/true));
+  EXPECT_EQ(unit->Advance(unit->plan().steps).message(),
+            "the test loss on task 1 is nan after training on task 1; choose smaller learning "
+            "rates");
+}
+
+// Whoever finds it, and whatever training on the next task makes of the parameters meanwhile.
+TEST(SpareThreadsTest, ATestLossThatIsNotFiniteIsToldInTheSameWords) {
+  for (const int bad : {0, 1, 2}) {
+    for (const bool own_row : {true, false}) {
+      auto alone = MakeUnit(4, BrokenLearner(bad, own_row));
+      const absl::Status expected = alone->Advance(alone->plan().steps);
+      EXPECT_THAT(std::string(expected.message()), ::testing::HasSubstr("the test loss on task 1"));
+      const std::vector<std::string> events = Texts(alone->TakeEvents());
+      for (const bool settle : {false, true}) {
+        Later spare;
+        auto unit = MakeUnit(4, BrokenLearner(bad, own_row));
+        unit->UseSpareThreads(&spare);
+        absl::Status status;
+        while (status.ok() && !unit->finished()) {
+          status = unit->Advance(1);
+          if (settle && status.ok()) status = unit->Settle();
+        }
+        EXPECT_EQ(status, expected);
+        EXPECT_EQ(unit->Settle(), expected) << "it stays";
+        EXPECT_EQ(unit->Advance(1), expected);
+        EXPECT_EQ(Texts(unit->TakeEvents()), events);
+      }
+    }
+  }
+}
+
+// Training that fails while a sound solution is being tested: the test is told first.
+TEST(SpareThreadsTest, AFailureOfTrainingComesAfterTheTestUnderWay) {
+  const LearnerFactory factory = [] {
+    auto learner = std::make_unique<TestLearner>();
+    learner->phases = [](const TaskContext& task) {
+      Phase phase = PlainPhase(task.images());
+      if (task.task() == 1) phase.optimizer.learning_rate = 1e30;
+      return std::vector<Phase>{phase};
+    };
+    return learner;
+  };
+  auto alone = MakeUnit(3, factory);
+  const absl::Status expected = alone->Advance(alone->plan().steps);
+  EXPECT_THAT(std::string(expected.message()), ::testing::HasSubstr("in task 2, phase train"));
+  const std::vector<std::string> events = Texts(alone->TakeEvents());
+  EXPECT_EQ(events.size(), 2u);
+  Later spare;
+  auto unit = MakeUnit(3, factory);
+  unit->UseSpareThreads(&spare);
+  EXPECT_EQ(unit->Advance(unit->plan().steps), expected);
+  EXPECT_EQ(Texts(unit->TakeEvents()), events);
+}
+
+TEST(SpareThreadsTest, AStateIsSavedWhenTestsHaveEnded) {
+  WhenTold spare;
+  auto unit = MakeUnit(2, PlainLearner());
+  unit->UseSpareThreads(&spare);
+  ASSERT_TRUE(unit->Advance(8).ok());
+  EXPECT_DEATH(static_cast<void>(unit->Save()), "Settle comes first");
+  spare.DoAll();
+}
+
+TEST(SpareThreadsTest, ReleaseLoadAndDestructionWaitForTestsUnderWay) {
+  const Course alone = CourseOf(*MakeUnit(2, PlainLearner()));
+  Later spare;
+  spare.milliseconds = 30;
+  auto unit = MakeUnit(2, PlainLearner());
+  unit->UseSpareThreads(&spare);
+  ASSERT_TRUE(unit->Advance(9).ok());
+  ASSERT_TRUE(unit->Load(alone.states[3]).ok());
+  EXPECT_TRUE(unit->TakeEvents().empty()) << "of another course";
+  EXPECT_FALSE(unit->accuracy().Get(0, 0).has_value());
+  EXPECT_EQ(*unit->Save(), alone.states[3]);
+  ASSERT_TRUE(unit->Advance(unit->plan().steps).ok());
+  EXPECT_EQ(*unit->Save(), alone.states.back());
+
+  ASSERT_TRUE(unit->Load(alone.states[3]).ok());
+  ASSERT_TRUE(unit->Advance(6).ok());
+  unit->Release();
+  unit.reset();
+
+  auto destroyed = MakeUnit(2, PlainLearner());
+  destroyed->UseSpareThreads(&spare);
+  ASSERT_TRUE(destroyed->Advance(9).ok());
+  destroyed.reset();  // The test reads the unit: it must have ended.
 }
 
 }  // namespace

@@ -1,0 +1,39 @@
+// Random search: a method becomes trials of it whose settings are drawn at random.
+//
+// Source: Bergstra, Bengio 2012, "Random search for hyper-parameter optimization" (JMLR 13). A
+// trial is a method like any other, so that a search is a list of units: parallel, resumable,
+// recorded. Trial 0 is the method as it stands; the settings of the others depend on the method's
+// name, the trial and the field alone.
+//
+//   for (int trial = 0; trial < search.trials(); ++trial) {
+//     PERENNIAL_ASSIGN_OR_RETURN(MethodConfig method, Trial(base, search, trial));
+//   }
+#ifndef PERENNIAL_CONTINUAL_TUNING_SEARCH_H_
+#define PERENNIAL_CONTINUAL_TUNING_SEARCH_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "continual/continual.pb.h"
+
+namespace perennial::continual {
+
+// "er_t07".
+std::string TrialName(const std::string& method, int trial);
+// "er" of "er_t07"; the name itself if it is not a trial's.
+std::string TrialMethod(const std::string& name);
+
+// `base` with the fields of trial `trial` set, named as the trial. InvalidArgument if a path is
+// unknown, stands twice, an interval is empty or (log_uniform) not positive, or a value is out of
+// its field's range. Drawn numbers have three significant digits; those of whole-number fields are
+// rounded.
+absl::StatusOr<MethodConfig> Trial(const MethodConfig& base, const SearchConfig& search, int trial);
+
+// "training.learning_rate=0.0123 er.replay_weight=2": what the trial sets, for tables; "as it
+// stands" for trial 0.
+absl::StatusOr<std::string> TrialText(const MethodConfig& base, const SearchConfig& search,
+                                      int trial);
+
+}  // namespace perennial::continual
+
+#endif  // PERENNIAL_CONTINUAL_TUNING_SEARCH_H_
