@@ -342,6 +342,77 @@ struct Counts {
   int failed = 0;
 };
 
+std::string GroupOf(const record::FailedUnit& unit) {
+  const std::vector<std::string> parts = absl::StrSplit(unit.unit, '.');
+  return parts.size() < 2 ? "" : parts[1];
+}
+
+absl::StatusOr<report::Table> HeadlineTable(const std::vector<SummaryResult>& results,
+                                            const std::vector<Headline>& headlines,
+                                            const std::vector<record::FailedUnit>& failed) {
+  const Results index(results);
+  std::vector<std::pair<std::string, std::string>> methods = index.methods();
+  std::map<std::pair<std::string, std::string>, Counts> counts;
+  size_t fewest = std::numeric_limits<size_t>::max();
+  size_t most = 0;
+  for (const SummaryResult& result : results) {
+    fewest = std::min(fewest, result.values.size());
+    most = std::max(most, result.values.size());
+    Counts& count = counts[{result.group, result.method}];
+    for (const auto& [replicate, value] : result.values) count.with_values.insert(replicate);
+  }
+  std::string over = results.empty() ? "replicate" : results[0].over;
+  for (const record::FailedUnit& unit : failed) {
+    const std::vector<std::string> parts = absl::StrSplit(unit.unit, absl::MaxSplits('.', 3));
+    if (parts.size() < 4) continue;
+    const auto [count, added] = counts.try_emplace({parts[1], parts[0]});
+    if (added) methods.emplace_back(parts[1], parts[0]);
+    ++count->second.failed;
+  }
+
+  report::Table table = {.caption = "One replicate: no interval", .columns = {{"method"}}};
+  if (most > 1) {
+    table.caption =
+        absl::StrCat("Mean and 95 % t-interval of the mean over ",
+                     fewest < most ? absl::StrCat(fewest, " to ") : "", most, " ", over, "s");
+  }
+  if (!failed.empty()) {
+    table.columns.push_back({absl::StrCat(over, "s"), report::Align::kRight});
+  }
+  std::set<std::string> measured;
+  for (const SummaryResult& result : results) measured.insert(result.metric);
+  std::vector<Headline> shown;
+  for (const Headline& headline : headlines) {
+    if (!measured.contains(headline.metric)) continue;
+    shown.push_back(headline);
+    table.columns.push_back({headline.label, report::Align::kRight});
+  }
+  const bool several = SeveralGroups(methods);
+  for (const auto& method : methods) {
+    const bool has_some = std::ranges::any_of(shown, [&](const Headline& headline) {
+      return index.Find(method.first, method.second, headline.metric) != nullptr;
+    });
+    if (!has_some && counts[method].failed == 0) continue;
+    std::vector<std::string>& row = table.rows.emplace_back();
+    row.push_back(MethodLabel(method, several));
+    if (!failed.empty()) {
+      const Counts& count = counts[method];
+      const size_t all = count.with_values.size() + static_cast<size_t>(count.failed);
+      row.push_back(absl::StrCat(count.with_values.size(), " of ", all));
+    }
+    for (const Headline& headline : shown) {
+      const SummaryResult* result = index.Find(method.first, method.second, headline.metric);
+      if (result == nullptr) {
+        row.push_back(kNothing);
+        continue;
+      }
+      PERENNIAL_ASSIGN_OR_RETURN(const stats::Summary summary, record::Statistics(*result));
+      row.push_back(IntervalText(summary));
+    }
+  }
+  return table;
+}
+
 // Tables of thousands of methods would make a report that does not open.
 report::Table Shortened(report::Table table) {
   constexpr size_t kMaxRows = 300;
@@ -396,66 +467,42 @@ std::vector<MethodCost> Costs(const std::vector<FinishedUnit>& units, double gem
   return costs;
 }
 
-absl::StatusOr<report::Table> HeadlineTable(const std::vector<SummaryResult>& results,
-                                            const std::vector<Headline>& headlines,
-                                            const std::vector<record::FailedUnit>& failed) {
-  const Results index(results);
-  std::vector<std::pair<std::string, std::string>> methods = index.methods();
-  std::map<std::pair<std::string, std::string>, Counts> counts;
-  size_t fewest = std::numeric_limits<size_t>::max();
-  size_t most = 0;
+absl::StatusOr<std::vector<report::Table>> HeadlineTables(
+    const std::vector<SummaryResult>& results, const std::vector<Headline>& headlines,
+    const std::vector<record::FailedUnit>& failed) {
+  // Groups by which of the metrics they have; in the order of first appearance.
+  std::map<std::string, std::vector<bool>> metrics_of;
   for (const SummaryResult& result : results) {
-    fewest = std::min(fewest, result.values.size());
-    most = std::max(most, result.values.size());
-    Counts& count = counts[{result.group, result.method}];
-    for (const auto& [replicate, value] : result.values) count.with_values.insert(replicate);
-  }
-  std::string over = results.empty() ? "replicate" : results[0].over;
-  for (const record::FailedUnit& unit : failed) {
-    const std::vector<std::string> parts = absl::StrSplit(unit.unit, absl::MaxSplits('.', 3));
-    if (parts.size() < 4) continue;
-    const auto [count, added] = counts.try_emplace({parts[1], parts[0]});
-    if (added) methods.emplace_back(parts[1], parts[0]);
-    ++count->second.failed;
-  }
-
-  report::Table table = {.caption = "One replicate: no interval", .columns = {{"method"}}};
-  if (most > 1) {
-    table.caption =
-        absl::StrCat("Mean and 95 % t-interval of the mean over ",
-                     fewest < most ? absl::StrCat(fewest, " to ") : "", most, " ", over, "s");
-  }
-  if (!failed.empty()) {
-    table.columns.push_back({absl::StrCat(over, "s"), report::Align::kRight});
-  }
-  std::set<std::string> measured;
-  for (const SummaryResult& result : results) measured.insert(result.metric);
-  std::vector<Headline> shown;
-  for (const Headline& headline : headlines) {
-    if (!measured.contains(headline.metric)) continue;
-    shown.push_back(headline);
-    table.columns.push_back({headline.label, report::Align::kRight});
-  }
-  const bool several = SeveralGroups(methods);
-  for (const auto& method : methods) {
-    std::vector<std::string>& row = table.rows.emplace_back();
-    row.push_back(MethodLabel(method, several));
-    if (!failed.empty()) {
-      const Counts& count = counts[method];
-      const size_t all = count.with_values.size() + static_cast<size_t>(count.failed);
-      row.push_back(absl::StrCat(count.with_values.size(), " of ", all));
+    std::vector<bool>& has = metrics_of[result.group];
+    has.resize(headlines.size());
+    for (size_t i = 0; i < headlines.size(); ++i) {
+      if (headlines[i].metric == result.metric) has[i] = true;
     }
-    for (const Headline& headline : shown) {
-      const SummaryResult* result = index.Find(method.first, method.second, headline.metric);
-      if (result == nullptr) {
-        row.push_back(kNothing);
-        continue;
+  }
+  std::vector<std::vector<bool>> kinds;
+  for (const SummaryResult& result : results) {
+    const std::vector<bool>& has = metrics_of[result.group];
+    if (std::ranges::find(kinds, has) == kinds.end()) kinds.push_back(has);
+  }
+  if (kinds.empty()) kinds.emplace_back();
+  std::vector<report::Table> tables;
+  for (const std::vector<bool>& kind : kinds) {
+    std::vector<SummaryResult> of_kind;
+    for (const SummaryResult& result : results) {
+      if (metrics_of[result.group] == kind) of_kind.push_back(result);
+    }
+    std::vector<record::FailedUnit> failed_of_kind;
+    for (const record::FailedUnit& unit : failed) {
+      const auto group = metrics_of.find(GroupOf(unit));
+      // A group that failed altogether stands in the first table.
+      if (group == metrics_of.end() ? tables.empty() : group->second == kind) {
+        failed_of_kind.push_back(unit);
       }
-      PERENNIAL_ASSIGN_OR_RETURN(const stats::Summary summary, record::Statistics(*result));
-      row.push_back(IntervalText(summary));
     }
+    PERENNIAL_ASSIGN_OR_RETURN(tables.emplace_back(),
+                               HeadlineTable(of_kind, headlines, failed_of_kind));
   }
-  return table;
+  return tables;
 }
 
 absl::StatusOr<report::Table> ResultsTable(const std::vector<SummaryResult>& results) {
@@ -562,9 +609,9 @@ absl::StatusOr<RunReport> MakeReport(const std::vector<FinishedUnit>& units,
   report::Document document(context.title, context.subtitle);
   AddFailures(context.failed, document);
   document.AddSection("Results");
-  PERENNIAL_ASSIGN_OR_RETURN(const report::Table table,
-                             HeadlineTable(results, headlines, context.failed));
-  document.AddTable(Shortened(table));
+  PERENNIAL_ASSIGN_OR_RETURN(const std::vector<report::Table> tables,
+                             HeadlineTables(results, headlines, context.failed));
+  for (const report::Table& table : tables) document.AddTable(Shortened(table));
   PERENNIAL_RETURN_IF_ERROR(AddBars(results, headlines, document));
   PERENNIAL_RETURN_IF_ERROR(AddCurves(units, document));
   AddMatrices(units, document);

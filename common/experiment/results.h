@@ -36,12 +36,13 @@ std::vector<record::SummaryResult> Summarize(const std::vector<FinishedUnit>& un
 
 std::vector<MethodCost> Costs(const std::vector<FinishedUnit>& units, double gemm_peak);
 
-// Methods by headline metrics: mean and 95 % interval. Metrics that no method has are left out; a
-// cell is a dash where a method has none. If units failed, a column says of how many replicates a
-// method has values, and methods that failed altogether have a row.
-absl::StatusOr<report::Table> HeadlineTable(const std::vector<record::SummaryResult>& results,
-                                            const std::vector<Headline>& headlines,
-                                            const std::vector<record::FailedUnit>& failed = {});
+// Methods by headline metrics: mean and 95 % interval; one table for all groups that have the same
+// metrics. Metrics that no method has are left out, and so are methods without any; a cell is a
+// dash where a method has none. If units failed, a column says of how many replicates a method has
+// values, and methods that failed altogether have a row. At least one table.
+absl::StatusOr<std::vector<report::Table>> HeadlineTables(
+    const std::vector<record::SummaryResult>& results, const std::vector<Headline>& headlines,
+    const std::vector<record::FailedUnit>& failed = {});
 
 // Everything that was measured, one row a result, as numbers to compute with: group, method,
 // metric, unit, over, n, mean, median, sd, ci95_low, ci95_high. Empty where undefined.

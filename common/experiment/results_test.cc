@@ -42,6 +42,16 @@ std::vector<FinishedUnit> Units() {
           MakeUnit("joint", "0", 0.8, false), MakeUnit("joint", "1", 0.9, false)};
 }
 
+// For results that make one table.
+absl::StatusOr<report::Table> HeadlineTable(const std::vector<record::SummaryResult>& results,
+                                            const std::vector<Headline>& headlines,
+                                            const std::vector<record::FailedUnit>& failed = {}) {
+  const auto tables = HeadlineTables(results, headlines, failed);
+  if (!tables.ok()) return tables.status();
+  EXPECT_THAT(*tables, SizeIs(1));
+  return tables->at(0);
+}
+
 const std::vector<Headline> kHeadlines = {
     {"accuracy", "accuracy"}, {"forgetting", "forgetting"}, {"unknown", "nobody has it"}};
 
@@ -64,6 +74,29 @@ TEST(ResultsTest, TheTableShowsMeansAndIntervalsAndDashesWhereNothingIsDefined) 
   EXPECT_THAT(table->rows[0], ElementsAre("naive", "0.600 [-0.671, 1.871]", HasSubstr("0.250")));
   EXPECT_EQ(table->rows[1][2], "–");
   EXPECT_THAT(table->caption, HasSubstr("2 seeds"));
+}
+
+TEST(ResultsTest, GroupsOfOtherMetricsHaveATableOfTheirOwn) {
+  FinishedUnit study = MakeUnit("study", "0", 0.5);
+  study.key.group = "two_tasks";
+  study.results.measurements = {{"barrier", "nat", 0.25, "first"}, {"sweeps", "count", 3}};
+  std::vector<FinishedUnit> units = Units();
+  units.push_back(study);
+  const std::vector<Headline> headlines = {{"accuracy", "accuracy"}, {"barrier", "barrier"}};
+  const std::vector<record::FailedUnit> failed = {{"naive.rotated.seed.2", "nan"},
+                                                  {"study.two_tasks.seed.1", "nan"},
+                                                  {"study.elsewhere.seed.0", "nan"}};
+  const auto tables = HeadlineTables(Summarize(units), headlines, failed);
+  ASSERT_TRUE(tables.ok());
+  ASSERT_THAT(*tables, SizeIs(2));
+  EXPECT_THAT((*tables)[0].rows,
+              ElementsAre(ElementsAre("naive (rotated)", "2 of 3", HasSubstr("0.600")),
+                          ElementsAre("joint (rotated)", "2 of 2", HasSubstr("0.850")),
+                          ElementsAre("study (elsewhere)", "0 of 1", "–")));
+  // The unit has none of the metrics itself, but one of it failed.
+  EXPECT_THAT((*tables)[1].rows, ElementsAre(ElementsAre("first", "1 of 1", "0.250"),
+                                             ElementsAre("study", "1 of 2", "–")));
+  EXPECT_THAT(HeadlineTables(Summarize(units), headlines)->at(1).rows, SizeIs(1));
 }
 
 TEST(ResultsTest, OneReplicateHasNoInterval) {

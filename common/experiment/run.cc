@@ -176,6 +176,7 @@ class ExperimentRun {
   // Of a run that has ended, with the failures of its units.
   absl::Status FailureOf(const std::vector<record::FailedUnit>& failed,
                          const std::string& path) const;
+  void ShowTables(const std::vector<report::Table>& tables) const;
   void ShowPaths(const std::string& path) const;
 
   const Line& line_;
@@ -264,10 +265,10 @@ absl::Status ExperimentRun::FailureOf(const std::vector<record::FailedUnit>& fai
 
 absl::Status ExperimentRun::ShowAgain(const std::string& path,
                                       const record::RunSummary& summary) const {
-  PERENNIAL_ASSIGN_OR_RETURN(const report::Table table,
-                             HeadlineTable(summary.results, line_.headlines(), summary.failed));
-  surroundings_.out << "This run is finished; these are its results.\n\n"
-                    << report::TerminalTable(table);
+  PERENNIAL_ASSIGN_OR_RETURN(const std::vector<report::Table> tables,
+                             HeadlineTables(summary.results, line_.headlines(), summary.failed));
+  surroundings_.out << "This run is finished; these are its results.\n";
+  ShowTables(tables);
   ShowPaths(path);
   return FailureOf(summary.failed, path);
 }
@@ -612,8 +613,8 @@ absl::Status ExperimentRun::Finish(const std::vector<FinishedUnit>& finished,
                                 .fingerprint = fingerprint_,
                                 .results = Summarize(finished),
                                 .failed = failed};
-  PERENNIAL_ASSIGN_OR_RETURN(const report::Table table,
-                             HeadlineTable(summary.results, line_.headlines(), failed));
+  PERENNIAL_ASSIGN_OR_RETURN(std::vector<report::Table> tables,
+                             HeadlineTables(summary.results, line_.headlines(), failed));
   PERENNIAL_ASSIGN_OR_RETURN(const report::Table numbers, ResultsTable(summary.results));
   PERENNIAL_RETURN_IF_ERROR(WriteRunInfo("finished"));
   PERENNIAL_ASSIGN_OR_RETURN(
@@ -640,13 +641,17 @@ absl::Status ExperimentRun::Finish(const std::vector<FinishedUnit>& finished,
   PERENNIAL_ASSIGN_OR_RETURN(
       const report::Table replicate_costs,
       ReplicateCostTable(summary.results, line_.headlines(), line_.counts(), costs));
-  surroundings_.out << "\n" << report::TerminalTable(table) << "\n";
-  if (replicate_costs.columns.size() > 1) {
-    surroundings_.out << report::TerminalTable(replicate_costs) << "\n";
-  }
-  surroundings_.out << report::TerminalTable(CostTable(costs));
+  if (replicate_costs.columns.size() > 1) tables.push_back(replicate_costs);
+  tables.push_back(CostTable(costs));
+  ShowTables(tables);
   ShowPaths(folder_->path());
   return absl::OkStatus();
+}
+
+void ExperimentRun::ShowTables(const std::vector<report::Table>& tables) const {
+  for (const report::Table& table : tables) {
+    surroundings_.out << "\n" << report::TerminalTable(table);
+  }
 }
 
 void ExperimentRun::ShowPaths(const std::string& path) const {
