@@ -212,6 +212,8 @@ std::vector<experiment::Headline> ContinualLine::headlines() const {
   return {{"average_accuracy", "average accuracy"},
           {"forgetting", "forgetting"},
           {"learning_accuracy", "learning accuracy"},
+          {"barrier_from_first", "barrier from first"},
+          {"rise_from_first", "rise from first"},
           {"barrier", "barrier, nats"},
           {"rise", "rise, nats"},
           {"distance", "distance"},

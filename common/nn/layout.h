@@ -24,7 +24,7 @@ enum class ParameterRole {
 };
 
 struct ParameterSlice {
-  std::string name;            // "0.weight": the layer, then what it is.
+  std::string name;            // "0.weight": the layer (LayerName), then what it is.
   std::vector<int64_t> shape;  // Row-major, [outputs, inputs] for weights of dense layers.
   ParameterRole role = ParameterRole::kWeight;
   int64_t fan_in = 0;

@@ -86,8 +86,7 @@ absl::Status Network::AddBlock(const BlockSpec& spec) {
   }
   for (size_t i = 0; i < spec.layers.size(); ++i) {
     const LayerSpec& from = spec.layers[i];
-    const std::string prefix =
-        absl::StrCat(spec.name, spec.name.empty() ? "" : ".", static_cast<int64_t>(i));
+    const std::string prefix = LayerName(spec, i);
     Layer layer = {.kind = from.kind, .activation = from.activation, .rate = from.rate};
     layer.inputs = columns;
     layer.width = from.kind == Kind::kDense ? from.outputs : columns;

@@ -352,5 +352,23 @@ TEST(NetworkCreateTest, RefusesWhatCannotBeANetwork) {
       HasSubstr("must be dense"));
 }
 
+// Methods with and without dropout are compared from the same start.
+TEST(NetworkTest, DropoutLeavesTheInitialParametersAlone) {
+  const Network plain = *Network::Create(MultilayerPerceptron(6, {5, 4}, 3));
+  const Network dropping = *Network::Create(
+      {.inputs = 6,
+       .blocks = {{.layers = {Dense(5, Activation::kRelu), Dropout(0.5),
+                              Dense(4, Activation::kRelu), Dropout(0.5), Dense(3)}}}});
+  Rows<float> rows(2, plain.layout().size());
+  ASSERT_EQ(dropping.layout().size(), rows.size());
+  plain.Initialize<float>(random::Stream(1), rows.row(0));
+  dropping.Initialize<float>(random::Stream(1), rows.row(1));
+  EXPECT_TRUE(std::ranges::equal(rows.row(0), rows.row(1)));
+  const BlockSpec block = {.name = "head", .layers = dropping.spec().blocks[0].layers};
+  EXPECT_EQ(LayerName(block, 0), "head.0");
+  EXPECT_EQ(LayerName(block, 4), "head.2");
+  EXPECT_EQ(LayerName(dropping.spec().blocks[0], 2), "1");
+}
+
 }  // namespace
 }  // namespace perennial::nn

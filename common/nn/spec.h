@@ -19,6 +19,7 @@
 #ifndef PERENNIAL_COMMON_NN_SPEC_H_
 #define PERENNIAL_COMMON_NN_SPEC_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -77,6 +78,11 @@ struct NetworkSpec {
   Initializer initializer = Initializer::kLeCunUniform;
   double initial_scale = 1;  // Factor on the initial weights of dense layers.
 };
+
+// "features.1": the name of a layer, with which those of its parameters begin. Layers count from 0
+// within their block, and dropout, which has no parameters, does not count: initial values are
+// keyed by name, so a network begins alike with and without it. A block without a name adds none.
+std::string LayerName(const BlockSpec& block, size_t layer);
 
 // One block: hidden layers with `activation`, then a linear layer.
 NetworkSpec MultilayerPerceptron(int64_t inputs, const std::vector<int64_t>& hidden,

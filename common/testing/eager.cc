@@ -104,8 +104,7 @@ std::vector<torch::Tensor> Outputs(const nn::NetworkSpec& spec, const Leaves& le
     x = x.slice(0, range.begin, range.end);
     for (size_t i = 0; i < block.layers.size(); ++i) {
       const nn::LayerSpec& layer = block.layers[i];
-      const std::string prefix =
-          (block.name.empty() ? "" : block.name + ".") + std::to_string(i) + ".";
+      const std::string prefix = nn::LayerName(block, i) + ".";
       torch::Tensor weight = leaves.Get(prefix + "weight");
       switch (layer.kind) {
         case nn::LayerSpec::Kind::kDense:

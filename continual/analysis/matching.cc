@@ -51,17 +51,17 @@ struct Dense {
 
 std::vector<Dense> DenseLayers(const nn::Network& network) {
   const nn::BlockSpec& block = network.spec().blocks[0];
-  const std::string prefix = block.name.empty() ? "" : absl::StrCat(block.name, ".");
   std::vector<Dense> layers;
   for (size_t i = 0; i < block.layers.size(); ++i) {
     if (block.layers[i].kind != Kind::kDense) continue;
+    const std::string name = nn::LayerName(block, i);
     Dense layer;
     for (const nn::ParameterSlice& slice : network.layout().slices()) {
-      if (slice.name == absl::StrCat(prefix, i, ".weight")) {
+      if (slice.name == absl::StrCat(name, ".weight")) {
         layer.weight = slice.offset;
         layer.width = slice.shape[0];
         layer.inputs = slice.shape[1];
-      } else if (slice.name == absl::StrCat(prefix, i, ".bias")) {
+      } else if (slice.name == absl::StrCat(name, ".bias")) {
         layer.bias = slice.offset;
       }
     }

@@ -102,7 +102,7 @@ absl::Status MinimaAnalysis::Load(const record::SafetensorsFile& file, int measu
 
 void MinimaAnalysis::AddResults(population::UnitResults& results) const {
   if (pairs_.empty()) return;
-  double from_first = 0, between = 0;
+  double from_first = 0, between = 0, rise = 0;
   int first_lines = 0, neighbour_lines = 0;
   population::Matrix barriers = {.name = "Barrier between solutions, on the older task's test",
                                  .row_label = "solution of the older task",
@@ -116,6 +116,7 @@ void MinimaAnalysis::AddResults(population::UnitResults& results) const {
     barriers.values[from][to] = barrier;
     if (from == 0) {
       from_first += barrier;
+      rise += std::ranges::max(paths_[i].loss) - paths_[i].loss.front();
       ++first_lines;
     }
     if (to == from + 1) {
@@ -125,6 +126,7 @@ void MinimaAnalysis::AddResults(population::UnitResults& results) const {
   }
   if (first_lines > 0) {
     results.measurements.push_back({"barrier_from_first", "nat", from_first / first_lines});
+    results.measurements.push_back({"rise_from_first", "nat", rise / first_lines});
   }
   if (neighbour_lines > 0) {
     results.measurements.push_back(

@@ -49,8 +49,10 @@ class MinimaAnalysis {
   absl::Status Load(const record::SafetensorsFile& file, int measured);
 
   // barrier_from_first and barrier_between_neighbours: means over their lines (see path.h), in
-  // nats; the matrices of barriers (row: older task) and of distances; loss and accuracy on task 1
-  // along the line from its solution to the last. Nothing without lines; all must be measured.
+  // nats; rise_from_first, of the largest loss on a line less that of the first task's solution (a
+  // line that only climbs has no barrier); the matrices of barriers (row: older task) and of
+  // distances; loss and accuracy on task 1 along the line from its solution to the last. Nothing
+  // without lines; all must be measured.
   void AddResults(population::UnitResults& results) const;
 
   void Release() { solutions_ = nn::Rows<float>(0, 0); }

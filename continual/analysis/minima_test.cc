@@ -64,6 +64,13 @@ TEST_F(MinimaTest, LinesJoinTheFirstToAllAndNeighboursOnTheOlderTask) {
   EXPECT_DOUBLE_EQ(values.at("barrier_between_neighbours"),
                    (BarrierOf(0, 1) + BarrierOf(1, 2) + BarrierOf(2, 3)) / 3);
   EXPECT_GT(values.at("barrier_from_first"), 0);
+  double rise = 0;
+  for (int task = 1; task < kTasks; ++task) {
+    const Path path =
+        EvaluatePath(network_, rows_.row(0), rows_.row(task), tests_[0], {.points = kPoints});
+    rise += (*std::ranges::max_element(path.loss) - path.loss[0]) / 3;
+  }
+  EXPECT_DOUBLE_EQ(values.at("rise_from_first"), rise);
   ASSERT_EQ(results.matrices.size(), 2u);
   EXPECT_EQ(results.matrices[0].values[1][2], BarrierOf(1, 2));
   EXPECT_EQ(results.matrices[0].values[0][3], BarrierOf(0, 3));

@@ -16,7 +16,10 @@ ImageView::Staging::Slot& ImageView::Staging::Next() {
 void ImageView::Append(Piece piece) {
   const int32_t count = piece.size();
   if (!pieces_.empty()) {
-    CHECK(piece.images->classes == classes() && piece.images->features() == features());
+    const data::LabeledImages& first = *pieces_[0].images;
+    CHECK(piece.images->classes == first.classes && piece.images->height == first.height &&
+          piece.images->width == first.width)
+        << "images of other shapes or classes";
   }
   CHECK(piece.feature_map == nullptr || std::ssize(*piece.feature_map) == piece.images->features());
   ends_.push_back(size() + count);

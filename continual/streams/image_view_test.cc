@@ -180,19 +180,29 @@ TEST(ImageViewTest, PartsOfABatchAreWhatTheViewShows) {
 }
 
 TEST(ImageViewTest, PixelsKeepTheScaleOfTheirDataSet) {
-  data::LabeledImages images = *RandomImages(4, 1);
+  const Images plain = RandomImages(4, 1);
+  data::LabeledImages images = *plain;
   images.scale = 0.5f;
   images.shift = -3;
-  const auto shared = std::make_shared<const data::LabeledImages>(images);
+  const auto scaled = std::make_shared<const data::LabeledImages>(images);
   for (const auto& rotation : {std::shared_ptr<const data::Rotation>(), QuarterTurn()}) {
-    const ImageView view({.images = shared, .rotation = rotation});
-    const Expected expected = ShownBy(view.pieces());
+    const ImageView first({.images = plain, .rotation = rotation});
+    const ImageView second({.images = scaled, .rotation = rotation});
+    const Expected expected = ShownBy(second.pieces());
+    // Memory that was of other images before keeps nothing of theirs.
     ImageView::Staging staging;
-    std::vector<data::BatchPart> parts;
-    view.AddParts(UpTo(4), staging, parts);
-    EXPECT_FLOAT_EQ(Gathered(parts)[2][5], expected.images[2][5] * 0.5f - 3);
-    EXPECT_EQ(view.Select(UpTo(4)).scale, 0.5f);
-    EXPECT_EQ(view.Select(UpTo(4)).shift, -3);
+    for (int round = 0; round < 2; ++round) {
+      std::vector<data::BatchPart> parts;
+      staging.Clear();
+      first.AddParts(UpTo(4), staging, parts);
+      EXPECT_FLOAT_EQ(Gathered(parts)[2][5], static_cast<float>(expected.images[2][5]) / 255.0f);
+      parts.clear();
+      staging.Clear();
+      second.AddParts(UpTo(4), staging, parts);
+      EXPECT_FLOAT_EQ(Gathered(parts)[2][5], expected.images[2][5] * 0.5f - 3);
+    }
+    EXPECT_EQ(second.Select(UpTo(4)).scale, 0.5f);
+    EXPECT_EQ(second.Select(UpTo(4)).shift, -3);
   }
 }
 
@@ -301,15 +311,16 @@ TEST(ImageViewDeathTest, ImagesThatAreNotThereAreAProgrammersError) {
 TEST(ImageViewDeathTest, PiecesThatDoNotFitAreAProgrammersError) {
   const Images images = RandomImages(4, 1);
   ImageView view = images;
-  data::LabeledImages other = *images;
-  other.classes = 4;
-  EXPECT_DEATH(view.Append(ImageView(std::make_shared<const data::LabeledImages>(other))),
-               "classes");
-  other = *images;
-  other.width = 2;
-  other.height = 2;
-  EXPECT_DEATH(view.Append(ImageView(std::make_shared<const data::LabeledImages>(other))),
-               "features");
+  const auto append = [&](int32_t height, int32_t width, int32_t classes) {
+    data::LabeledImages other = *images;
+    other.height = height;
+    other.width = width;
+    other.classes = classes;
+    view.Append(ImageView(std::make_shared<const data::LabeledImages>(std::move(other))));
+  };
+  EXPECT_DEATH(append(kSide, kSide, 4), "other shapes or classes");
+  EXPECT_DEATH(append(2, 2, 3), "other shapes or classes");
+  EXPECT_DEATH(append(2, 8, 3), "other shapes or classes");
   EXPECT_DEATH(view.Append({.images = images, .feature_map = List({1, 0})}), "feature_map");
 }
 

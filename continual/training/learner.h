@@ -106,7 +106,8 @@ struct Phase {
   optim::OptimizerConfig optimizer;  // Begins anew: no momentum, step 0.
   // Passes over the longest of the terms drawn by epochs; shorter ones begin again. 0 only starts.
   int epochs = 1;
-  bool dropout = true;  // False: as if the network's dropout layers were not there.
+  // False: the network as it predicts, without dropout and with batch norms' running statistics.
+  bool dropout = true;
   std::optional<QuadraticPenalty> penalty;
   std::optional<FisherEstimate> fisher;
 };

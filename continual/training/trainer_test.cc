@@ -610,12 +610,14 @@ TEST(SpareThreadsTest, ReleaseLoadAndDestructionWaitForTestsUnderWay) {
   spare.milliseconds = 30;
   auto unit = MakeUnit(2, PlainLearner());
   unit->UseSpareThreads(&spare);
-  ASSERT_TRUE(unit->Advance(9).ok());
+  // Training on task 2 has ended too, and waits to be told.
+  ASSERT_TRUE(unit->Advance(15).ok());
   ASSERT_TRUE(unit->Load(alone.states[3]).ok());
   EXPECT_TRUE(unit->TakeEvents().empty()) << "of another course";
   EXPECT_FALSE(unit->accuracy().Get(0, 0).has_value());
   EXPECT_EQ(*unit->Save(), alone.states[3]);
   ASSERT_TRUE(unit->Advance(unit->plan().steps).ok());
+  EXPECT_EQ(Texts(unit->TakeEvents()), alone.events);
   EXPECT_EQ(*unit->Save(), alone.states.back());
 
   ASSERT_TRUE(unit->Load(alone.states[3]).ok());

@@ -24,12 +24,8 @@ class Bars final : public continual::TaskStream {
   int32_t classes() const override { return kSide; }
   int32_t train_size(int) const override { return 2000; }
   int32_t test_size(int) const override { return 500; }
-  std::shared_ptr<const data::LabeledImages> Train(int task) const override {
-    return Draw(task, "train", 2000);
-  }
-  std::shared_ptr<const data::LabeledImages> Test(int task) const override {
-    return Draw(task, "test", 500);
-  }
+  continual::ImageView Train(int task) const override { return Draw(task, "train", 2000); }
+  continual::ImageView Test(int task) const override { return Draw(task, "test", 500); }
 
  private:
   std::shared_ptr<const data::LabeledImages> Draw(int task, const char* part, int count) const {
