@@ -28,6 +28,9 @@
 namespace perennial::continual {
 namespace {
 
+// Seeds below are for what is evaluated.
+constexpr uint64_t kFirstSearchSeed = 1000;
+
 // Dropout behind every hidden layer, if there is any.
 absl::StatusOr<nn::Network> MakeNetwork(const NetworkConfig& config,
                                         const data::ImageSplits& splits, double dropout) {
@@ -66,6 +69,13 @@ class ContinualExperiment final : public experiment::Experiment {
   std::string data_digest() const override { return splits_.digest; }
 
   absl::StatusOr<std::vector<std::unique_ptr<population::Unit>>> Units(uint64_t seed) override {
+    if (!config_.searches().empty() && seed < kFirstSearchSeed) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("seed ", seed,
+                       ": a search must not see the streams that are evaluated; "
+                       "choose --seeds from ",
+                       kFirstSearchSeed, " on"));
+    }
     PERENNIAL_ASSIGN_OR_RETURN(const std::shared_ptr<const TaskStream> stream,
                                MakeStream(config_.stream(), splits_, seed));
     PERENNIAL_ASSIGN_OR_RETURN(const std::vector<MethodConfig> methods, Methods(config_));
@@ -97,21 +107,15 @@ class ContinualExperiment final : public experiment::Experiment {
  private:
   absl::StatusOr<std::unique_ptr<population::Unit>> MakeStudy(const TwoTaskStudyConfig& study,
                                                               uint64_t seed) const {
-    StreamConfig two_tasks = config_.stream();
-    if (two_tasks.has_rotated()) {
-      RotatedStreamConfig& rotated = *two_tasks.mutable_rotated();
-      rotated.set_tasks(2);
-      if (study.has_step_degrees()) {
-        rotated.set_step_degrees(study.step_degrees());
-        rotated.clear_degrees();
-        rotated.set_random_range_degrees(0);
-      }
-      while (rotated.degrees_size() > 2) rotated.mutable_degrees()->RemoveLast();
-    } else {
-      two_tasks.mutable_permuted()->set_tasks(2);
+    StreamConfig of_study = config_.stream();
+    if (study.has_step_degrees()) {
+      RotatedStreamConfig& rotated = *of_study.mutable_rotated();
+      rotated.set_step_degrees(study.step_degrees());
+      rotated.clear_degrees();
+      rotated.set_random_range_degrees(0);
     }
     PERENNIAL_ASSIGN_OR_RETURN(std::shared_ptr<const TaskStream> stream,
-                               MakeStream(two_tasks, splits_, seed));
+                               MakeStream(of_study, splits_, seed));
     const TrainingConfig training = Override(config_.training(), study.training());
     PERENNIAL_ASSIGN_OR_RETURN(nn::Network network,
                                MakeNetwork(config_.network(), splits_, training.dropout()));
@@ -174,11 +178,6 @@ absl::Status ContinualLine::FinishConfig(google::protobuf::Message& message) con
                        "training.learning_rate_decay or training.dropout"));
     }
   }
-  const StreamConfig& stream = config.stream();
-  if (!config.studies().empty() &&
-      (stream.has_rotated() ? stream.rotated().tasks() : stream.permuted().tasks()) < 2) {
-    return absl::InvalidArgumentError("studies: the stream has one task; give it two");
-  }
   for (int i = 0; i < config.studies_size(); ++i) {
     const TwoTaskStudyConfig& study = config.studies(i);
     if (!base::IsLowerSnakeCase(study.name())) {
@@ -190,6 +189,10 @@ absl::Status ContinualLine::FinishConfig(google::protobuf::Message& message) con
       return absl::InvalidArgumentError(
           absl::StrCat("studies[", i, "].step_degrees: the stream is not rotated; leave it out"));
     }
+  }
+  if (!config.searches().empty() && config.stream().images().held_out() == 0) {
+    return absl::InvalidArgumentError(
+        "searches: settings are not chosen by test images; set stream.images.held_out");
   }
   for (const SearchConfig& search : config.searches()) {
     if (!names.contains(search.name())) {
@@ -222,6 +225,7 @@ std::vector<experiment::Headline> ContinualLine::headlines() const {
 
 std::vector<experiment::Headline> ContinualLine::counts() const {
   return {{"gradient_passes", "gradient passes"},
+          {"gradient_images", "gradient images"},
           {"stored_images", "stored images"},
           {"weight_copies", "weight copies"}};
 }

@@ -2,24 +2,32 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <future>
+#include <memory>
 #include <new>
 #include <set>
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/file_io.h"
+#include "common/base/status_macros.h"
 #include "common/experiment/configuration.h"
 #include "common/experiment/walk/walk.h"
+#include "common/experiment/walk/walk.pb.h"
 #include "common/random/stream.h"
 #include "common/record/event_file.h"
+#include "common/record/safetensors.h"
 #include "common/record/summary.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -30,6 +38,158 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
+
+// Walks that are measured after each step, by work which they give away and which takes longer than
+// the step: when a checkpoint falls due it is under way. What was not waited for is missing from a
+// state.
+struct SideWalkHooks {
+  std::function<void(int64_t step)> on_step;
+  std::atomic<int> waited = 0;                // Times that Settle met work under way.
+  std::atomic<bool> saved_unsettled = false;  // A state was asked for then, or after an error.
+};
+
+class SideWalk final : public population::Unit {
+ public:
+  SideWalk(const WalkConfig& config, uint64_t seed, SideWalkHooks& hooks)
+      : key_{"side", "line", "seed", absl::StrCat(seed)},
+        config_(config),
+        hooks_(hooks),
+        stream_(seed) {
+    plan_.steps = config.steps();
+    plan_.training_flops = static_cast<double>(plan_.steps);
+  }
+
+  const population::UnitKey& key() const override { return key_; }
+  const population::UnitPlan& plan() const override { return plan_; }
+  int64_t steps_done() const override { return done_; }
+  double progress() const override {
+    return static_cast<double>(done_) / static_cast<double>(plan_.steps);
+  }
+  void UseSpareThreads(population::SpareThreads* spare) override { spare_ = spare; }
+
+  absl::Status Advance(int64_t steps) override {
+    for (int64_t i = 0; i < steps && !finished(); ++i) {
+      PERENNIAL_RETURN_IF_ERROR(Collect());
+      // Time for the other thread to be free again.
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+      position_ += stream_.Normal();
+      ++done_;
+      Measure();
+      if (finished()) PERENNIAL_RETURN_IF_ERROR(Collect());
+      if (hooks_.on_step) hooks_.on_step(done_);
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Settle() override {
+    if (measured_.valid() &&
+        measured_.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
+      ++hooks_.waited;
+    }
+    return Collect();
+  }
+
+  std::vector<population::Event> TakeEvents() override { return std::exchange(events_, {}); }
+
+  absl::StatusOr<std::string> Save() const override {
+    if (measured_.valid() || !error_.ok()) hooks_.saved_unsettled = true;
+    record::SafetensorsWriter writer;
+    const double sums[] = {position_, measured_sum_};
+    const int64_t done[] = {done_};
+    PERENNIAL_RETURN_IF_ERROR(writer.Add<double>("sums", {2}, sums));
+    PERENNIAL_RETURN_IF_ERROR(writer.Add<int64_t>("done", {1}, done));
+    return writer.Finish();
+  }
+
+  absl::Status Load(absl::string_view state) override {
+    PERENNIAL_ASSIGN_OR_RETURN(const auto file, record::SafetensorsFile::Parse(std::string(state)));
+    PERENNIAL_ASSIGN_OR_RETURN(const auto sums, file.Read<double>("sums"));
+    PERENNIAL_ASSIGN_OR_RETURN(const auto done, file.Read<int64_t>("done"));
+    position_ = sums[0];
+    measured_sum_ = sums[1];
+    done_ = done[0];
+    for (int64_t i = 0; i < done_; ++i) stream_.Normal();
+    return absl::OkStatus();
+  }
+
+  population::UnitResults Results() const override {
+    return {.measurements = {{"position", "metre", position_}, {"sum", "metre", measured_sum_}}};
+  }
+
+ private:
+  void Measure() {
+    const bool fails = done_ == config_.fails_at();
+    const auto task = std::make_shared<std::packaged_task<absl::StatusOr<double>()>>(
+        [position = position_, fails]() -> absl::StatusOr<double> {
+          std::this_thread::sleep_for(std::chrono::milliseconds(8));
+          if (fails) return absl::FailedPreconditionError("not to be measured");
+          return position;
+        });
+    measured_ = task->get_future();
+    const auto work = [task] { (*task)(); };
+    if (spare_ == nullptr || !spare_->TryRun(work)) work();
+  }
+
+  absl::Status Collect() {
+    if (!error_.ok() || !measured_.valid()) return error_;
+    const absl::StatusOr<double> position = measured_.get();
+    error_ = position.status();
+    if (!position.ok()) return error_;
+    measured_sum_ += *position;
+    events_.push_back({.step = done_, .values = {{"measured", *position}}});
+    return absl::OkStatus();
+  }
+
+  population::UnitKey key_;
+  population::UnitPlan plan_;
+  WalkConfig config_;
+  SideWalkHooks& hooks_;
+  random::Stream stream_;
+  population::SpareThreads* spare_ = nullptr;
+  std::future<absl::StatusOr<double>> measured_;
+  absl::Status error_;
+  int64_t done_ = 0;
+  double position_ = 0;
+  double measured_sum_ = 0;
+  std::vector<population::Event> events_;
+};
+
+class SideWalkLine final : public Line {
+ public:
+  explicit SideWalkLine(SideWalkHooks& hooks) : hooks_(hooks) {}
+  std::string name() const override { return "side_walk"; }
+  std::string title() const override { return "Walks with company"; }
+  std::string config_folder() const override { return WalkLine().config_folder(); }
+  std::string default_config() const override { return "short"; }
+  std::unique_ptr<google::protobuf::Message> NewConfig() const override {
+    return std::make_unique<WalkConfig>();
+  }
+  absl::StatusOr<std::unique_ptr<Experiment>> Prepare(
+      const google::protobuf::Message& message, const std::string& /*data_folder*/) const override {
+    return std::make_unique<SideWalkExperiment>(
+        *google::protobuf::DynamicCastToGenerated<WalkConfig>(&message), hooks_);
+  }
+  std::vector<Headline> headlines() const override { return {{"position", "position"}}; }
+
+ private:
+  class SideWalkExperiment final : public Experiment {
+   public:
+    SideWalkExperiment(const WalkConfig& config, SideWalkHooks& hooks)
+        : config_(config), hooks_(hooks) {}
+    std::string data_digest() const override { return "none"; }
+    absl::StatusOr<std::vector<std::unique_ptr<population::Unit>>> Units(uint64_t seed) override {
+      std::vector<std::unique_ptr<population::Unit>> units;
+      units.push_back(std::make_unique<SideWalk>(config_, seed, hooks_));
+      return units;
+    }
+
+   private:
+    const WalkConfig config_;
+    SideWalkHooks& hooks_;
+  };
+
+  SideWalkHooks& hooks_;
+};
 
 class HarnessTest : public ::testing::Test {
  protected:
@@ -48,9 +208,9 @@ class HarnessTest : public ::testing::Test {
     };
   }
 
-  absl::Status RunWith(const std::vector<std::string>& arguments) {
+  absl::Status RunWith(const std::vector<std::string>& arguments, const Line& line = WalkLine()) {
     std::ostringstream out, log;
-    const absl::Status status = experiment::Run(WalkLine(), arguments,
+    const absl::Status status = experiment::Run(line, arguments,
                                                 {.out = out,
                                                  .log = log,
                                                  .working_folder = folder_,
@@ -504,6 +664,82 @@ TEST_F(HarnessTest, ListHelpAndDryRunWriteNothing) {
   ASSERT_TRUE(RunWith({"--dry_run", "--seeds", "0..4"}).ok());
   EXPECT_THAT(out_, AllOf(HasSubstr("10 units"), HasSubstr("150")));
   EXPECT_TRUE(std::filesystem::is_empty(folder_));
+}
+
+// A run that is copied at some moment is what a kill at that moment leaves behind.
+TEST_F(HarnessTest, ACheckpointThatFallsDueDuringSideWorkAgreesWithTheStream) {
+  SideWalkHooks hooks;
+  const SideWalkLine line(hooks);
+  const auto run = [&](const std::string& out, const std::string& threads,
+                       std::vector<std::string> more = {}) {
+    more.insert(more.end(),
+                {"--seeds", "0", "--set", "steps=16", "--out", out, "--threads", threads});
+    return RunWith(more, line);
+  };
+  const std::set<int64_t> moments = {2, 7, 16};
+  const auto killed = [](int64_t moment) { return absl::StrCat("killed", moment); };
+  hooks.on_step = [&](int64_t step) {
+    if (!moments.contains(step)) return;
+    std::filesystem::copy(folder_ + "/whole", absl::StrCat(folder_, "/", killed(step)),
+                          std::filesystem::copy_options::recursive);
+  };
+  checkpoint_seconds_ = 0;
+  ASSERT_TRUE(run("whole", "2").ok());
+  EXPECT_GE(hooks.waited, 2) << "no checkpoint fell due during side work";
+  // Without another thread there is none.
+  hooks.on_step = nullptr;
+  ASSERT_TRUE(run("alone", "1").ok());
+  const std::string summary = Contents("alone/summary.json");
+  const std::string metrics = Contents("alone/metrics.jsonl");
+  EXPECT_EQ(std::ranges::count(metrics, '\n'), 16);
+  // Likewise a run that is stopped between two checkpoints.
+  checkpoint_seconds_ = 1000;
+  hooks.on_step = [&](int64_t step) {
+    if (step >= 5) stop_ = true;
+  };
+  EXPECT_EQ(run("stopped", "2").code(), absl::StatusCode::kCancelled);
+  stop_ = false;
+  hooks.on_step = nullptr;
+
+  std::vector<std::string> cut = {"stopped"};
+  for (const int64_t moment : moments) cut.push_back(killed(moment));
+  for (const std::string& out : cut) {
+    ASSERT_TRUE(run(out, "2", {"--resume"}).ok()) << out;
+  }
+  cut.push_back("whole");
+  for (const std::string& out : cut) {
+    EXPECT_EQ(Contents(out + "/summary.json"), summary) << out;
+    EXPECT_EQ(Contents(out + "/metrics.jsonl"), metrics) << out;
+    const auto events = record::ReadEventFile(
+        record::EventFilePath(absl::StrCat(folder_, "/", out), "side.line.seed.0"));
+    ASSERT_TRUE(events.ok()) << events.status();
+    EXPECT_EQ(events->events.size(), 16u) << out;
+  }
+  EXPECT_FALSE(hooks.saved_unsettled);
+}
+
+TEST_F(HarnessTest, AfterSideWorkThatFailedNoStateIsSavedAndTheUnitTellsIt) {
+  checkpoint_seconds_ = 0;
+  SideWalkHooks hooks;
+  const SideWalkLine line(hooks);
+  // A checkpoint falls due after the first step, and after some later one.
+  const std::vector<std::pair<int, const char*>> cases = {{1, "1"}, {1, "2"}, {5, "2"}};
+  for (const auto& [fails_at, threads] : cases) {
+    SCOPED_TRACE(absl::StrCat("step ", fails_at, ", threads ", threads));
+    const absl::Status status =
+        RunWith({"--seeds", "0..1", "--set", absl::StrCat("fails_at=", fails_at), "--out", "run",
+                 "--threads", threads},
+                line);
+    EXPECT_THAT(std::string(status.message()),
+                HasSubstr("2 units failed: side.line.seed.0: not to be measured"));
+    EXPECT_FALSE(hooks.saved_unsettled);
+    // What was measured before is kept, and no more.
+    const std::string metrics = Contents("run/metrics.jsonl");
+    EXPECT_EQ(std::ranges::count(metrics, '\n'), 2 * (fails_at - 1));
+    EXPECT_THAT(metrics, Not(HasSubstr(absl::StrCat("\"step\":", fails_at))));
+    EXPECT_FALSE(base::FileExists(folder_ + "/run/summary.json"));
+    std::filesystem::remove_all(folder_ + "/run");
+  }
 }
 
 TEST_F(HarnessTest, ReadyConfigurationsAreChecked) {

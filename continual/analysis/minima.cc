@@ -11,12 +11,18 @@
 #include "continual/analysis/distance.h"
 
 namespace perennial::continual {
+namespace {
+
+bool IsFinite(double value) { return std::isfinite(value); }
+
+}  // namespace
 
 MinimaAnalysis::MinimaAnalysis(const nn::Network& network, const std::vector<bool>& solved,
                                const PathOptions& options)
     : network_(network),
       options_(options),
       tasks_(static_cast<int>(solved.size())),
+      solved_(solved),
       solutions_(0, 0) {
   for (int task = 1; task < tasks_; ++task) {
     if (!solved[task]) continue;
@@ -31,11 +37,14 @@ void MinimaAnalysis::SetSolution(int task, nn::ConstRow<float> row) {
   std::ranges::copy(row, solutions_.row(task).begin());
 }
 
-void MinimaAnalysis::Measure(int line, const ImageView& older_test) {
+bool MinimaAnalysis::Measure(int line, const ImageView& older_test) {
   const auto [from, to] = pairs_[line];
-  paths_[line] =
+  Path path =
       EvaluatePath(network_, solutions_.row(from), solutions_.row(to), older_test, options_);
+  if (!std::ranges::all_of(path.loss, IsFinite)) return false;
+  paths_[line] = std::move(path);
   if (line + 1 == lines()) MeasureDistances();
+  return true;
 }
 
 void MinimaAnalysis::MeasureDistances() {
@@ -64,24 +73,24 @@ absl::Status MinimaAnalysis::Save(record::SafetensorsWriter& writer) const {
   return writer.Add<double>("minima.accuracy", {size}, accuracy);
 }
 
-absl::Status MinimaAnalysis::Load(const record::SafetensorsFile& file, int measured) {
+absl::Status MinimaAnalysis::Load(const record::SafetensorsFile& file, int tasks_done,
+                                  int measured) {
   const absl::Status other = absl::DataLossError("the state's minima do not fit");
   if (measured < 0 || measured > lines()) return other;
   nn::Rows<float> solutions(0, 0);
-  if (file.tensors().contains("minima.solutions")) {
+  const bool some = std::count(solved_.begin(), solved_.begin() + tasks_done, true) > 0;
+  if (file.tensors().contains("minima.solutions") != some) return other;
+  if (some) {
     PERENNIAL_ASSIGN_OR_RETURN(const auto values, file.Read<float>("minima.solutions"));
     solutions = nn::Rows<float>(tasks_, network_.layout().size());
     if (values.size() != solutions.all().size()) return other;
     std::ranges::copy(values, solutions.all().begin());
-  } else if (measured > 0) {
-    return other;
   }
   PERENNIAL_ASSIGN_OR_RETURN(const auto loss, file.Read<double>("minima.loss"));
   PERENNIAL_ASSIGN_OR_RETURN(const auto accuracy, file.Read<double>("minima.accuracy"));
   const size_t points = options_.points;
-  const auto is_finite = [](double value) { return std::isfinite(value); };
   if (loss.size() != measured * points || accuracy.size() != loss.size() ||
-      !std::ranges::all_of(loss, is_finite) || !std::ranges::all_of(accuracy, is_finite)) {
+      !std::ranges::all_of(loss, IsFinite) || !std::ranges::all_of(accuracy, IsFinite)) {
     return other;
   }
   std::vector<Path> paths(pairs_.size());

@@ -37,16 +37,18 @@ class MinimaAnalysis {
   int lines() const { return static_cast<int>(pairs_.size()); }
   // The older task of a line, whose test images it is measured on.
   int older(int line) const { return pairs_[line].first; }
-  void Measure(int line, const ImageView& older_test);
+  // False if a loss on the line is not finite; the line is not measured then.
+  bool Measure(int line, const ImageView& older_test);
 
   // Floating-point operations of a line on `images` images; memory of all solutions and a line.
   double Flops(int64_t images) const { return PathFlops(network_, images, options_); }
   int64_t Bytes() const;
 
   // Tensors "minima.solutions" [tasks, D], "minima.loss" and "minima.accuracy" [lines, points], of
-  // which `measured` lines count. The file is not trusted: DataLoss if they do not fit.
+  // which `measured` lines count. The file is not trusted: DataLoss if they do not fit, or if there
+  // are solutions or none against what is so after `tasks_done` tasks.
   absl::Status Save(record::SafetensorsWriter& writer) const;
-  absl::Status Load(const record::SafetensorsFile& file, int measured);
+  absl::Status Load(const record::SafetensorsFile& file, int tasks_done, int measured);
 
   // barrier_from_first and barrier_between_neighbours: means over their lines (see path.h), in
   // nats; rise_from_first, of the largest loss on a line less that of the first task's solution (a
@@ -63,6 +65,7 @@ class MinimaAnalysis {
   const nn::Network& network_;
   PathOptions options_;
   int tasks_;
+  std::vector<bool> solved_;
   std::vector<std::pair<int, int>> pairs_;  // From an older to a later task.
   nn::Rows<float> solutions_;
   std::vector<Path> paths_;

@@ -1,6 +1,8 @@
 #include "continual/analysis/minima.h"
 
 #include <algorithm>
+#include <cmath>
+#include <map>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -33,7 +35,7 @@ class MinimaTest : public ::testing::Test {
 
   void Fill(MinimaAnalysis& minima, int lines) {
     for (int task = 0; task < kTasks; ++task) minima.SetSolution(task, rows_.row(task));
-    for (int i = 0; i < lines; ++i) minima.Measure(i, tests_[minima.older(i)]);
+    for (int i = 0; i < lines; ++i) EXPECT_TRUE(minima.Measure(i, tests_[minima.older(i)]));
   }
 
   static std::map<std::string, double> Values(const population::UnitResults& results) {
@@ -104,8 +106,10 @@ TEST_F(MinimaTest, SavedAtAnyLineItGoesOnWithTheSameResults) {
     ASSERT_TRUE(first.Save(writer).ok());
     const auto file = record::SafetensorsFile::Parse(*writer.Finish());
     MinimaAnalysis second = Begin();
-    ASSERT_TRUE(second.Load(*file, measured).ok());
-    for (int i = measured; i < second.lines(); ++i) second.Measure(i, tests_[second.older(i)]);
+    ASSERT_TRUE(second.Load(*file, kTasks, measured).ok());
+    for (int i = measured; i < second.lines(); ++i) {
+      ASSERT_TRUE(second.Measure(i, tests_[second.older(i)]));
+    }
     second.Release();
     population::UnitResults results;
     second.AddResults(results);
@@ -116,9 +120,33 @@ TEST_F(MinimaTest, SavedAtAnyLineItGoesOnWithTheSameResults) {
     // Another number of lines than the state holds.
     for (const int other : {-1, measured + 1, measured - 1}) {
       if (other == measured) continue;
-      EXPECT_EQ(Begin().Load(*file, other).code(), absl::StatusCode::kDataLoss) << other;
+      EXPECT_EQ(Begin().Load(*file, kTasks, other).code(), absl::StatusCode::kDataLoss) << other;
     }
   }
+}
+
+TEST_F(MinimaTest, AStateHasSolutionsExactlyIfATaskIsSolved) {
+  record::SafetensorsWriter empty;
+  ASSERT_TRUE(Begin().Save(empty).ok());
+  const auto nothing = record::SafetensorsFile::Parse(*empty.Finish());
+  EXPECT_TRUE(Begin().Load(*nothing, 0, 0).ok());
+  EXPECT_EQ(Begin().Load(*nothing, 1, 0).code(), absl::StatusCode::kDataLoss);
+  EXPECT_TRUE(Begin({false, true, true, true}).Load(*nothing, 1, 0).ok());
+  MinimaAnalysis begun = Begin();
+  begun.SetSolution(0, rows_.row(0));
+  record::SafetensorsWriter writer;
+  ASSERT_TRUE(begun.Save(writer).ok());
+  const auto file = record::SafetensorsFile::Parse(*writer.Finish());
+  EXPECT_TRUE(Begin().Load(*file, 1, 0).ok());
+  EXPECT_EQ(Begin().Load(*file, 0, 0).code(), absl::StatusCode::kDataLoss);
+}
+
+TEST_F(MinimaTest, ALineOfLossesThatAreNotFiniteIsRefused) {
+  MinimaAnalysis minima = Begin();
+  rows_.row(2)[0] = NAN;
+  Fill(minima, 0);
+  EXPECT_TRUE(minima.Measure(0, tests_[0]));
+  EXPECT_FALSE(minima.Measure(1, tests_[0])) << "from task 1 to task 3";
 }
 
 }  // namespace

@@ -31,6 +31,7 @@ class Ewc final : public Learner {
     Phase fisher;
     fisher.name = "fisher";
     fisher.row = kSolution;
+    fisher.optimizer = train.optimizer;  // For messages: it takes no step.
     fisher.terms = {{.images = task.images().Subset(task.random().Split("fisher").Sample(
                          size, std::min(size, config_.fisher_images()))),
                      .batch_size = config_.fisher_batch_size()}};

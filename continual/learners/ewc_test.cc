@@ -286,7 +286,8 @@ TEST(EwcTest, AHugeStrengthDivergesAsAGradientAndSaysSo) {
   auto unit = MakeUnit(&config);
   EXPECT_THAT(std::string(unit->Advance(unit->plan().steps).message()),
               ::testing::MatchesRegex("the loss is -?(nan|inf) in task 2, phase train, step .*; "
-                                      "choose a learning rate below 0.1"));
+                                      "choose a learning rate below 0.1, a penalty weaker than "
+                                      "1e\\+09, or its proximal step"));
 }
 
 }  // namespace

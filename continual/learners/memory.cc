@@ -1,7 +1,6 @@
 #include "continual/learners/memory.h"
 
 #include <algorithm>
-#include <cmath>
 #include <iterator>
 #include <numeric>
 #include <utility>
@@ -73,14 +72,10 @@ void ReplayMemory::Add(const ImageView& images, int tasks, random::Stream stream
 absl::Status ReplayMemory::Save(record::SafetensorsWriter& writer) const {
   if (empty()) return absl::OkStatus();
   const data::LabeledImages& images = *images_;
-  const int32_t shape[] = {images.height, images.width, images.classes};
-  const float values[] = {images.scale, images.shift};
   PERENNIAL_RETURN_IF_ERROR(
       writer.Add<int32_t>("learner.memory.labels", {images.size()}, images.labels));
-  PERENNIAL_RETURN_IF_ERROR(writer.Add<uint8_t>(
-      "learner.memory.pixels", {static_cast<int64_t>(images.pixels.size())}, images.pixels));
-  PERENNIAL_RETURN_IF_ERROR(writer.Add<int32_t>("learner.memory.shape", {3}, shape));
-  return writer.Add<float>("learner.memory.values", {2}, values);
+  return writer.Add<uint8_t>("learner.memory.pixels", {images.size(), images.height, images.width},
+                             images.pixels);
 }
 
 absl::Status ReplayMemory::Load(const record::SafetensorsFile& file, const TaskStream& stream,
@@ -99,27 +94,18 @@ absl::Status ReplayMemory::Load(const record::SafetensorsFile& file, const TaskS
     images_ = nullptr;
     return absl::OkStatus();
   }
-  auto images = std::make_shared<data::LabeledImages>();
+  // Shape and pixel values are the stream's.
+  auto images = std::make_shared<data::LabeledImages>(stream.Train(0).Select({}));
   PERENNIAL_ASSIGN_OR_RETURN(images->labels, file.Read<int32_t>("learner.memory.labels"));
   PERENNIAL_ASSIGN_OR_RETURN(images->pixels, file.Read<uint8_t>("learner.memory.pixels"));
-  PERENNIAL_ASSIGN_OR_RETURN(const auto shape, file.Read<int32_t>("learner.memory.shape"));
-  PERENNIAL_ASSIGN_OR_RETURN(const auto values, file.Read<float>("learner.memory.values"));
   const auto in_range = [&stream](int32_t label) { return label >= 0 && label < stream.classes(); };
-  if (shape.size() != 3 || shape[0] < 1 || shape[1] < 1 ||
-      int64_t{shape[0]} * shape[1] != stream.features() || shape[2] != stream.classes() ||
-      values.size() != 2 || !std::isfinite(values[0]) || !std::isfinite(values[1]) ||
-      std::ssize(images->labels) != expected ||
+  if (std::ssize(images->labels) != expected ||
       std::ssize(images->pixels) != expected * stream.features() ||
       !std::ranges::all_of(images->labels, in_range)) {
     return absl::DataLossError(absl::StrCat("learner.memory does not hold ", expected,
                                             " images of ", stream.features(), " pixels and ",
                                             stream.classes(), " classes"));
   }
-  images->height = shape[0];
-  images->width = shape[1];
-  images->classes = shape[2];
-  images->scale = values[0];
-  images->shift = values[1];
   seen_ = seen;
   images_ = std::move(images);
   return absl::OkStatus();

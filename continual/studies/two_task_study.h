@@ -23,9 +23,8 @@
 //   rise         nat: the largest loss on that line minus that of `first`. A line that only climbs
 //                has no barrier, but rises.
 //   distance     l2: from `first`
-//   curvature    nat: d^T H d for the unit displacement d from `first`; under `random_direction`
-//   its
-//                mean over random directions
+//   curvature    nat: d^T H d for the unit displacement d from `first`; under the method
+//                `random_direction` its mean over random directions
 //   task_1_accuracy, task_2_accuracy    fraction, also of `first`
 // and the curves "Loss on task 1 along lines from the first solution" and the like (CurveName).
 // Under the unit's own method:
@@ -60,7 +59,7 @@
 #include "continual/streams/image_view.h"
 #include "continual/streams/stream.h"
 #include "continual/training/learner.h"
-#include "continual/training/trainer.h"
+#include "continual/training/phase_trainer.h"
 
 namespace perennial::continual {
 

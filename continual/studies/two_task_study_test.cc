@@ -20,6 +20,7 @@
 #include "continual/learners/joint.h"
 #include "continual/learners/naive.h"
 #include "continual/streams/view_batches.h"
+#include "continual/training/trainer.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 

@@ -11,7 +11,7 @@
 #include "common/data/epoch_sampler.h"
 #include "common/nn/loss.h"
 #include "common/testing/images.h"
-#include "continual/training/trainer.h"
+#include "continual/training/phase_trainer.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -245,7 +245,7 @@ TEST(PhaseTrainerTest, AStochasticLineIsOnePointAStepFromTheTermsStream) {
   EXPECT_EQ(std::ranges::adjacent_find(alphas), alphas.end());
 }
 
-// Two phases with one and the same line: that with more passes is that with more work.
+// Points count singly, and without the chain rule the fixed end is one more.
 TEST(PhaseTrainerTest, WorkCountsThePointsOfALine) {
   const nn::Network network = SmallNetwork();
   Parameters at(network, 3);

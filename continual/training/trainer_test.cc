@@ -7,14 +7,19 @@
 #include <cmath>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
+#include <new>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/population/scheduler.h"
 #include "common/testing/images.h"
+#include "continual/analysis/distance.h"
+#include "continual/analysis/path.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -49,6 +54,27 @@ class TestStream final : public TaskStream {
 
   int tasks_;
   double noise_;
+};
+
+// The same, but that there is no memory for the test images of task `bad`.
+class NoMemoryStream final : public TaskStream {
+ public:
+  NoMemoryStream(int tasks, int bad) : stream_(tasks), bad_(bad) {}
+  std::string name() const override { return stream_.name(); }
+  int tasks() const override { return stream_.tasks(); }
+  int32_t features() const override { return stream_.features(); }
+  int32_t classes() const override { return stream_.classes(); }
+  int32_t train_size(int task) const override { return stream_.train_size(task); }
+  int32_t test_size(int task) const override { return stream_.test_size(task); }
+  ImageView Train(int task) const override { return stream_.Train(task); }
+  ImageView Test(int task) const override {
+    if (task == bad_) throw std::bad_alloc();
+    return stream_.Test(task);
+  }
+
+ private:
+  TestStream stream_;
+  int bad_;
 };
 
 // A learner made of functions.
@@ -197,6 +223,19 @@ TEST(TaskUnitTest, ALearnerThatPredictsLateIsTestedLateAndUndefinedMetricsAreAbs
   EXPECT_THAT(Metrics(*unit), ::testing::Not(::testing::Contains("learning_accuracy")));
 }
 
+TEST(TaskUnitTest, ALearnerThatHasPredictedMustPredictAfterTheLastTask) {
+  const auto make = [] {
+    return MakeUnit(3, [] {
+      auto learner = MakePlainLearner();
+      learner->predicting = [](int task) {
+        return task == 0 ? std::optional<int>(0) : std::nullopt;
+      };
+      return learner;
+    });
+  };
+  EXPECT_DEATH(make(), "predict");
+}
+
 TEST(TaskUnitTest, TestedOnceAUnitHasTheLastAccuraciesAlone) {
   auto often = MakeUnit(3, PlainLearner());
   auto once = MakeUnit(3, PlainLearner(), 0.2, /*test_after_each_task=*/false);
@@ -313,6 +352,93 @@ TEST(TaskUnitTest, AUnitThatMeasuresLinesAndIsSavedAtAnyStepEndsWithTheSameBits)
   // From the first solution to the two later ones, and between the neighbours 2 and 3.
   EXPECT_EQ(make()->plan().steps, MakeUnit(3, PlainLearner())->plan().steps + 3);
   ExpectSavedAtAnyStepTheSame(make, 3 + 1 + 2 + 3);
+}
+
+// As MC-SGD: solutions take turns in rows 1 and 2, while row 0 is trained on.
+LearnerFactory AlternatingLearner() {
+  return [] {
+    auto learner = MakePlainLearner();
+    learner->row_count = 3;
+    learner->predicting = [](int task) { return 1 + task % 2; };
+    learner->after = [](const TaskContext& task, nn::Rows<float>& rows) {
+      const nn::Row<float> solution = rows.row(1 + task.task() % 2);
+      random::Stream noise = random::Stream(task.task()).Split("noise");
+      std::ranges::transform(rows.row(0), solution.begin(), [&noise](float w) {
+        return w + 0.3f * static_cast<float>(noise.Normal());
+      });
+    };
+    return learner;
+  };
+}
+
+TEST(TaskUnitTest, MinimaAreThoseOfTheRowsThatPredictedOnTheOlderTasksTest) {
+  constexpr int kTasks = 4;
+  const PathOptions options = {.points = 7};
+  auto unit = MakeUnit(kTasks, AlternatingLearner(), 0.2, true, options);
+  // The row that predicts, when its task is tested first: before training goes on.
+  std::vector<std::vector<float>> solutions;
+  while (!unit->finished()) {
+    ASSERT_TRUE(unit->Advance(1).ok());
+    const int task = static_cast<int>(solutions.size());
+    if (task == kTasks || !unit->accuracy().Get(task, 0).has_value()) continue;
+    const nn::ConstRow<float> row = unit->rows().row(1 + task % 2);
+    solutions.emplace_back(row.begin(), row.end());
+  }
+  ASSERT_EQ(solutions.size(), static_cast<size_t>(kTasks));
+
+  const nn::Network network = SmallNetwork();
+  const TestStream stream(kTasks);
+  const auto path = [&](int older, int later) {
+    return EvaluatePath(network, solutions[older], solutions[later], stream.Test(older), options);
+  };
+  const auto barrier = [&](int older, int later) { return Barrier(path(older, later)); };
+  double rise = 0;
+  for (int later = 1; later < kTasks; ++later) {
+    const Path line = path(0, later);
+    rise += (*std::ranges::max_element(line.loss) - line.loss[0]) / (kTasks - 1);
+  }
+  const population::UnitResults results = unit->Results();
+  std::map<std::string, double> values;
+  for (const auto& m : results.measurements) values[m.metric] = m.value;
+  EXPECT_DOUBLE_EQ(values.at("barrier_from_first"),
+                   (barrier(0, 1) + barrier(0, 2) + barrier(0, 3)) / 3);
+  EXPECT_DOUBLE_EQ(values.at("barrier_between_neighbours"),
+                   (barrier(0, 1) + barrier(1, 2) + barrier(2, 3)) / 3);
+  EXPECT_DOUBLE_EQ(values.at("rise_from_first"), rise);
+
+  // Of accuracies, barriers, distances.
+  ASSERT_EQ(results.matrices.size(), 3u);
+  double barriers = 0;
+  for (int i = 0; i < kTasks; ++i) {
+    for (int j = 0; j < kTasks; ++j) {
+      const bool line = j == i + 1 || (i == 0 && j > 0);
+      EXPECT_EQ(results.matrices[1].values[i][j],
+                line ? std::optional(barrier(i, j)) : std::nullopt)
+          << i << " to " << j;
+      if (line) barriers += barrier(i, j);
+      EXPECT_DOUBLE_EQ(*results.matrices[2].values[i][j],
+                       Distance(network.layout(), solutions[i], solutions[j]));
+    }
+  }
+  EXPECT_GT(barriers, 0) << "the lines have something to measure";
+  // Of average accuracy, then loss and accuracy from the first solution to the last.
+  ASSERT_EQ(results.curves.size(), 3u);
+  const Path last = path(0, kTasks - 1);
+  EXPECT_EQ(results.curves[1].x, last.alpha);
+  EXPECT_EQ(results.curves[1].y, last.loss);
+  EXPECT_EQ(results.curves[2].x, last.alpha);
+  EXPECT_EQ(results.curves[2].y, last.accuracy);
+
+  // A unit that is tested once asks for the older tasks' images for the lines alone.
+  auto once = MakeUnit(kTasks, AlternatingLearner(), 0.2, false, options);
+  ASSERT_TRUE(once->Advance(once->plan().steps).ok());
+  const population::UnitResults same = once->Results();
+  ASSERT_EQ(same.matrices.size(), 3u);
+  ASSERT_EQ(same.curves.size(), 3u);
+  for (const int i : {1, 2}) {
+    EXPECT_EQ(same.matrices[i].values, results.matrices[i].values);
+    EXPECT_EQ(same.curves[i].y, results.curves[i].y);
+  }
 }
 
 TEST(TaskUnitTest, AStateOfAnotherUnitOrConfigurationIsRefused) {
@@ -568,6 +694,98 @@ TEST(SpareThreadsTest, ATestLossThatIsNotFiniteIsToldInTheSameWords) {
         EXPECT_EQ(unit->Advance(1), expected);
         EXPECT_EQ(Texts(unit->TakeEvents()), events);
       }
+    }
+  }
+}
+
+std::unique_ptr<TaskUnit> MakeUnitWithoutMemory(int bad) {
+  return *TaskUnit::Create({.key = {"test", "test", "seed", "0"},
+                            .stream = std::make_shared<NoMemoryStream>(4, bad),
+                            .network = SmallNetwork(),
+                            .learner = PlainLearner(),
+                            .seed = 7});
+}
+
+auto NamesLackOfMemory() {
+  return ::testing::AnyOf(::testing::HasSubstr("out of memory"), ::testing::HasSubstr("bad_alloc"));
+}
+
+// What a test throws away from the unit's thread is an error of the unit wherever it is waited for,
+// and stays one; nothing comes out of Settle but a status.
+TEST(SpareThreadsTest, MemoryThatATestCannotHaveIsAnErrorThatStays) {
+  const std::function<std::unique_ptr<population::SpareThreads>()> kinds[] = {
+      [] { return std::make_unique<AtOnce>(); }, [] { return std::make_unique<Later>(); }};
+  for (const auto& kind : kinds) {
+    for (const int bad : {0, 1, 2}) {
+      for (const bool settle : {false, true}) {
+        SCOPED_TRACE(absl::StrCat("task ", bad, settle ? ", settled" : ""));
+        const auto spare = kind();
+        auto unit = MakeUnitWithoutMemory(bad);
+        unit->UseSpareThreads(spare.get());
+        absl::Status advanced, settled;
+        while (advanced.ok() && settled.ok()) {
+          ASSERT_FALSE(unit->finished());
+          ASSERT_NO_THROW(advanced = unit->Advance(1));
+          if (!settle || !advanced.ok()) continue;
+          ASSERT_NO_THROW(settled = unit->Settle());
+        }
+        const absl::Status error = advanced.ok() ? settled : advanced;
+        EXPECT_THAT(std::string(error.message()), NamesLackOfMemory());
+        EXPECT_THAT(std::string(error.message()),
+                    ::testing::HasSubstr(absl::StrCat("task ", bad + 1)));
+        for (int i = 0; i < 2; ++i) {
+          absl::Status again;
+          ASSERT_NO_THROW(again = unit->Settle());
+          EXPECT_EQ(again, error);
+          ASSERT_NO_THROW(again = unit->Advance(1));
+          EXPECT_EQ(again, error);
+        }
+        // The tests of the tasks before were sound, and their events are told.
+        EXPECT_EQ(unit->accuracy().Get(0, 0).has_value(), bad > 0);
+        EXPECT_FALSE(unit->accuracy().Get(bad, bad).has_value());
+        unit->Release();
+      }
+    }
+  }
+}
+
+// Run as an experiment does, which settles before it saves: the unit fails, the run does not, and
+// no state is saved once the error is known, be there a spare thread or none.
+TEST(SpareThreadsTest, ARunTellsTheErrorAndSavesNoStateAfterIt) {
+  const Course alone = CourseOf(*MakeUnit(4, PlainLearner()));
+  for (const int threads : {1, 2}) {
+    for (const int bad : {0, 1, 2, 3}) {
+      SCOPED_TRACE(absl::StrCat(threads, " threads, task ", bad));
+      auto unit = MakeUnitWithoutMemory(bad);
+      population::Unit* const units[] = {unit.get()};
+      std::vector<absl::Status> failures;
+      bool known = false;
+      const absl::Status status = population::RunUnits(
+          units, {.threads = threads,
+                  .chunk_seconds = 0,  // One step after the other.
+                  .after_chunk =
+                      [&](int64_t, double) {
+                        // So that the other thread is there, and free.
+                        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+                        absl::Status settled;
+                        EXPECT_NO_THROW(settled = unit->Settle());
+                        if (!settled.ok()) {
+                          known = true;
+                          return absl::OkStatus();  // The next step tells it.
+                        }
+                        EXPECT_FALSE(known);
+                        EXPECT_EQ(*unit->Save(), alone.states[unit->steps_done()]);
+                        return absl::OkStatus();
+                      },
+                  .after_failure =
+                      [&](int64_t, const absl::Status& error) {
+                        failures.push_back(error);
+                        return absl::OkStatus();
+                      }});
+      EXPECT_TRUE(status.ok()) << status;
+      ASSERT_EQ(failures.size(), 1u);
+      EXPECT_THAT(std::string(failures[0].message()), NamesLackOfMemory());
+      EXPECT_FALSE(unit->finished());
     }
   }
 }

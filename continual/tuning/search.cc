@@ -6,8 +6,6 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -77,13 +75,6 @@ absl::StatusOr<std::vector<Setting>> Settings(const MethodConfig& base, const Se
 
 std::string TrialName(const std::string& method, int trial) {
   return absl::StrFormat("%s_t%02d", method, trial);
-}
-
-std::string TrialMethod(const std::string& name) {
-  const size_t at = name.rfind("_t");
-  int trial = 0;
-  if (at == std::string::npos || !absl::SimpleAtoi(name.substr(at + 2), &trial)) return name;
-  return TrialName(name.substr(0, at), trial) == name ? name.substr(0, at) : name;
 }
 
 absl::StatusOr<MethodConfig> Trial(const MethodConfig& base, const SearchConfig& search,

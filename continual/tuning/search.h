@@ -20,8 +20,6 @@ namespace perennial::continual {
 
 // "er_t07".
 std::string TrialName(const std::string& method, int trial);
-// "er" of "er_t07"; the name itself if it is not a trial's.
-std::string TrialMethod(const std::string& name);
 
 // `base` with the fields of trial `trial` set, named as the trial. InvalidArgument if a path is
 // unknown, stands twice, an interval is empty or (log_uniform) not positive, or a value is out of

@@ -114,14 +114,9 @@ TEST(SearchTest, MistakesAreNamed) {
               HasSubstr("agem"));
 }
 
-TEST(SearchTest, TheMethodOfATrialIsItsNameWithoutTheNumber) {
+TEST(SearchTest, NamesOfTrialsAreNumbered) {
   EXPECT_EQ(TrialName("er", 7), "er_t07");
   EXPECT_EQ(TrialName("er", 123), "er_t123");
-  EXPECT_EQ(TrialMethod("er_t07"), "er");
-  EXPECT_EQ(TrialMethod("er_t123"), "er");
-  EXPECT_EQ(TrialMethod("er"), "er");
-  EXPECT_EQ(TrialMethod("er_t7"), "er_t7");
-  EXPECT_EQ(TrialMethod("er_tuned"), "er_tuned");
 }
 
 }  // namespace
