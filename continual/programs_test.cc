@@ -41,15 +41,16 @@ constexpr int kSide = 3;
 constexpr int kPixels = kSide * kSide;
 using Image = std::array<uint8_t, kPixels>;
 
-// Image i, which has its number in the middle, where no turn moves it.
+int LabelOf(int i) { return (3 * i + 1) % 10; }
+
+// Image i: its label is the pixel that is bright, its number stands in the middle, where no turn
+// moves it.
 Image ImageOf(int i) {
   Image image;
-  for (int p = 0; p < kPixels; ++p) image[p] = static_cast<uint8_t>(20 * p + 7 * i % 19);
+  for (int p = 0; p < kPixels; ++p) image[p] = static_cast<uint8_t>(p == LabelOf(i) ? 250 : 5 * p);
   image[kPixels / 2] = static_cast<uint8_t>(i);
   return image;
 }
-
-int LabelOf(int i) { return (3 * i + 1) % 10; }
 
 // A quarter turn counter-clockwise: what stood at the right stands on top.
 //   0 1 2      2 5 8
@@ -83,7 +84,7 @@ class ProgramsTest : public ::testing::Test {
            "  images { train_per_task: 40 test_per_task: 15 }\n"
            "}\n"
            "network { hidden: [8] }\n"
-           "training { learning_rate: 0.05 batch_size: 10 epochs: 5 }\n"
+           "training { learning_rate: 0.05 batch_size: 10 epochs: 20 }\n"
            "methods { naive {} }\n"
            "methods { joint {} }\n"
            "methods { er {} }\n";
@@ -176,7 +177,7 @@ TEST_F(ProgramsTest, StreamTimesTellsWhatEachMethodTakesAndMeasures) {
   EXPECT_THAT(*streams["0"].begin(), AllOf(HasSubstr("rotated"), HasSubstr("step_degrees: 90")));
 }
 
-// A thousand epochs are training; the same test is not.
+// A thousand epochs are training; the tests are the same.
 TEST_F(ProgramsTest, StreamTimesTellsTrainingFromTesting) {
   const ProcessResult result =
       StartTiny("continual/stream_times",
@@ -192,7 +193,7 @@ TEST_F(ProgramsTest, StreamTimesTellsTrainingFromTesting) {
   const auto seconds = [&](const std::string& method, const std::string& part) {
     return methods[method][part].get<double>();
   };
-  EXPECT_GT(seconds("long", "train_cpu_s"), 10 * seconds("naive", "train_cpu_s"));
+  EXPECT_GT(seconds("long", "train_cpu_s"), 3 * seconds("naive", "train_cpu_s"));
   EXPECT_GT(seconds("long", "train_cpu_s"), 10 * seconds("long", "test_cpu_s"));
 }
 
@@ -275,6 +276,7 @@ TEST_F(ProgramsTest, BestTrialsShowsWhatASearchFound) {
   const ProcessResult search = StartTiny(
       "continual/experiment",
       {"--seeds", "1000..1001", "--out", "search", "--set", "stream.images.held_out=15", "--set",
+       "training.learning_rate=0.0001", "--set",
        "searches=[{name: \"er\" trials: 3 fields: [{path: \"training.learning_rate\" log_uniform "
        "{ min: 0.02 max: 0.5 }}]}, {name: \"naive\" trials: 2 fields: [{path: "
        "\"training.batch_size\" choices { value: [\"5\", \"20\"] }}, {path: "
@@ -322,6 +324,7 @@ TEST_F(ProgramsTest, BestTrialsShowsWhatASearchFound) {
     }
   }
   EXPECT_THAT(trials, ElementsAre("er_t00", "er_t01", "er_t02", "naive_t00", "naive_t01"));
+  EXPECT_NE(best["er"][1], "0") << "as it stands it hardly learns";
   // Of each method a line of the table.
   for (const auto& [method, cells] : best) {
     const std::string trial = absl::StrCat(method, "_t0", cells[1]);

@@ -685,7 +685,7 @@ TEST_F(HarnessTest, ACheckpointThatFallsDueDuringSideWorkAgreesWithTheStream) {
   };
   checkpoint_seconds_ = 0;
   ASSERT_TRUE(run("whole", "2").ok());
-  EXPECT_GE(hooks.waited, 2) << "no checkpoint fell due during side work";
+  EXPECT_GE(hooks.waited, 1) << "no checkpoint fell due during side work";
   // Without another thread there is none.
   hooks.on_step = nullptr;
   ASSERT_TRUE(run("alone", "1").ok());

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <exception>
 #include <iterator>
+#include <new>
 #include <numeric>
 #include <utility>
 
@@ -314,8 +316,13 @@ absl::Status TaskUnit::Settle() {
   std::vector<nn::Evaluation> results;
   try {
     results = done.results.get();
+  } catch (const std::bad_alloc&) {
+    // In the scheduler's words, as if the tests had been done at once.
+    error_ = absl::ResourceExhaustedError(absl::StrCat("out of memory in step ", done.first_step,
+                                                       "; use fewer threads or smaller batches"));
+    later_events_.clear();
+    return error_;
   } catch (const std::exception& error) {
-    // Memory, say: the unit's failure, wherever it was waited for.
     error_ = absl::InternalError(
         absl::StrCat("the tests after task ", done.task + 1, ": ", error.what()));
     later_events_.clear();

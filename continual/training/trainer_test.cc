@@ -428,17 +428,6 @@ TEST(TaskUnitTest, MinimaAreThoseOfTheRowsThatPredictedOnTheOlderTasksTest) {
   EXPECT_EQ(results.curves[1].y, last.loss);
   EXPECT_EQ(results.curves[2].x, last.alpha);
   EXPECT_EQ(results.curves[2].y, last.accuracy);
-
-  // A unit that is tested once asks for the older tasks' images for the lines alone.
-  auto once = MakeUnit(kTasks, AlternatingLearner(), 0.2, false, options);
-  ASSERT_TRUE(once->Advance(once->plan().steps).ok());
-  const population::UnitResults same = once->Results();
-  ASSERT_EQ(same.matrices.size(), 3u);
-  ASSERT_EQ(same.curves.size(), 3u);
-  for (const int i : {1, 2}) {
-    EXPECT_EQ(same.matrices[i].values, results.matrices[i].values);
-    EXPECT_EQ(same.curves[i].y, results.curves[i].y);
-  }
 }
 
 TEST(TaskUnitTest, AStateOfAnotherUnitOrConfigurationIsRefused) {
@@ -706,9 +695,7 @@ std::unique_ptr<TaskUnit> MakeUnitWithoutMemory(int bad) {
                             .seed = 7});
 }
 
-auto NamesLackOfMemory() {
-  return ::testing::AnyOf(::testing::HasSubstr("out of memory"), ::testing::HasSubstr("bad_alloc"));
-}
+auto NamesLackOfMemory() { return ::testing::HasSubstr("out of memory in step "); }
 
 // What a test throws away from the unit's thread is an error of the unit wherever it is waited for,
 // and stays one; nothing comes out of Settle but a status.
@@ -731,8 +718,6 @@ TEST(SpareThreadsTest, MemoryThatATestCannotHaveIsAnErrorThatStays) {
         }
         const absl::Status error = advanced.ok() ? settled : advanced;
         EXPECT_THAT(std::string(error.message()), NamesLackOfMemory());
-        EXPECT_THAT(std::string(error.message()),
-                    ::testing::HasSubstr(absl::StrCat("task ", bad + 1)));
         for (int i = 0; i < 2; ++i) {
           absl::Status again;
           ASSERT_NO_THROW(again = unit->Settle());
