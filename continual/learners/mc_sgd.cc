@@ -1,16 +1,16 @@
 #include "continual/learners/mc_sgd.h"
 
 #include "common/config/validate.h"
-#include "continual/learners/memory.h"
+#include "continual/learners/memory_learner.h"
 #include "continual/learners/naive.h"
 
 namespace perennial::continual {
 namespace {
 
-class McSgd final : public Learner {
+class McSgd final : public MemoryLearner {
  public:
   McSgd(const McSgdConfig& config, const TrainingConfig& training)
-      : config_(config), training_(training), memory_(config.memory()) {}
+      : MemoryLearner(config.memory()), config_(config), training_(training) {}
 
   // w^, and w- of this task and of the one before.
   int rows() const override { return 3; }
@@ -25,8 +25,8 @@ class McSgd final : public Learner {
     const int before = Connected(task.task() - 1);
 
     // The memory of the loss includes the current task's share.
-    ReplayMemory with_current = memory_;
-    with_current.Add(task.images(), task.stream().tasks(), task.random().Split("memory"));
+    ReplayMemory with_current = memory();
+    Remember(task, with_current);
     const std::vector<int32_t> subset =
         ChooseBalanced(task.images(), config_.current_subset(), task.random().Split("subset"));
     const auto line_from = [this](int row) {
@@ -56,21 +56,8 @@ class McSgd final : public Learner {
     return {train, connect};
   }
 
-  void AfterTask(const TaskContext& task, nn::Rows<float>& /*rows*/) override {
-    memory_.Add(task.images(), task.stream().tasks(), task.random().Split("memory"));
-  }
-
   std::optional<int> PredictingRow(int task, int /*tasks*/) const override {
     return Connected(task);
-  }
-
-  int64_t stored_images() const override { return memory_.size(); }
-  absl::Status Save(record::SafetensorsWriter& writer) const override {
-    return memory_.Save(writer);
-  }
-  absl::Status Load(const record::SafetensorsFile& file, const TaskStream& stream,
-                    int tasks_done) override {
-    return memory_.Load(file, stream, tasks_done);
   }
 
  private:
@@ -80,7 +67,6 @@ class McSgd final : public Learner {
 
   McSgdConfig config_;
   TrainingConfig training_;
-  ReplayMemory memory_;
 };
 
 }  // namespace
