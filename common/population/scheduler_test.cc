@@ -313,15 +313,15 @@ TEST(SpareThreadsTest, AThreadWithoutAUnitDoesTheWork) {
   std::thread::id units_own, worker;
   GivingUnit unit("0", 1, [&](int64_t, SpareThreads& spare) {
     units_own = std::this_thread::get_id();
-    std::promise<void> done;
+    const auto done = std::make_shared<std::promise<void>>();
     // The unit waits in the middle of a step.
     EXPECT_TRUE(Becomes([&] {
-      return spare.TryRun([&] {
+      return spare.TryRun([&, done] {
         worker = std::this_thread::get_id();
-        done.set_value();
+        done->set_value();
       });
     }));
-    done.get_future().wait();
+    done->get_future().wait();
     return absl::OkStatus();
   });
   Unit* const units[] = {&unit};
@@ -361,12 +361,13 @@ TEST(SpareThreadsTest, ThreadsWithUnitsAreNotSpare) {
 TEST(SpareThreadsTest, ASpareThreadTakesOnePieceAfterTheOther) {
   GivingUnit unit("0", 1, [&](int64_t, SpareThreads& spare) {
     for (int piece = 0; piece < 3; ++piece) {
-      std::promise<void> go;
-      EXPECT_TRUE(Becomes([&] { return spare.TryRun([&] { go.get_future().wait(); }); }));
+      // Owned by the piece, too: it may start after this round is over.
+      const auto go = std::make_shared<std::promise<void>>();
+      EXPECT_TRUE(Becomes([&] { return spare.TryRun([go] { go->get_future().wait(); }); }));
       EXPECT_FALSE(spare.TryRun([] {}));  // Taken or not yet taken up, there is no second thread.
       Sleep();
       EXPECT_FALSE(spare.TryRun([] {}));
-      go.set_value();
+      go->set_value();
     }
     return absl::OkStatus();
   });
@@ -375,8 +376,8 @@ TEST(SpareThreadsTest, ASpareThreadTakesOnePieceAfterTheOther) {
 }
 
 TEST(SpareThreadsTest, AsManyPiecesAtATimeAsThereAreSpareThreads) {
+  std::atomic<int> running = 0;  // Pieces look at it when the unit's step is over, too.
   GivingUnit unit("0", 1, [&](int64_t, SpareThreads& spare) {
-    std::atomic<int> running = 0;
     for (int piece = 0; piece < 3; ++piece) {
       EXPECT_TRUE(Becomes([&] {
         return spare.TryRun([&] {
