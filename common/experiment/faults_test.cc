@@ -276,7 +276,7 @@ TEST_F(FaultsTest, AClockThatJumpsChangesNoNumberAndNoDuration) {
       "ASAN_OPTIONS", absl::StrCat(asan == nullptr ? "" : asan, ":verify_asan_link_order=0"));
   // The clock does jump.
   const ProcessResult years = RunProcess(
-      {"/bin/sh", "-c", "for i in 1 2 3 4 5 6 7 8; do date +%m-%d; done | sort -u | wc -l"},
+      {"/bin/sh", "-c", "for i in 1 2 3 4 5 6 7 8; do date +%m-%d-%H; done | sort -u | wc -l"},
       options_);
   EXPECT_NE(years.out, "1\n") << years.log;
   const auto start = std::chrono::steady_clock::now();
