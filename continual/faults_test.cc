@@ -12,6 +12,7 @@
 #include "common/base/runfiles.h"
 #include "common/record/summary.h"
 #include "common/testing/faults.h"
+#include "common/testing/idx.h"
 #include "common/testing/process.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -29,23 +30,19 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
 
-std::string BigEndian(uint32_t value) {
-  return {static_cast<char>(value >> 24), static_cast<char>(value >> 16),
-          static_cast<char>(value >> 8), static_cast<char>(value)};
+// Square images.
+data::LabeledImages Made(int32_t count, int32_t side) {
+  data::LabeledImages images;
+  images.height = images.width = side;
+  for (int32_t i = 0; i < count * side * side; ++i) {
+    images.pixels.push_back(static_cast<uint8_t>(i * 37));
+  }
+  for (int32_t i = 0; i < count; ++i) images.labels.push_back(i % 10);
+  return images;
 }
 
-std::string IdxImages(uint32_t count, uint32_t side) {
-  std::string bytes =
-      absl::StrCat(BigEndian(0x803), BigEndian(count), BigEndian(side), BigEndian(side));
-  for (uint32_t i = 0; i < count * side * side; ++i) bytes.push_back(static_cast<char>(i * 37));
-  return bytes;
-}
-
-std::string IdxLabels(uint32_t count) {
-  std::string bytes = absl::StrCat(BigEndian(0x801), BigEndian(count));
-  for (uint32_t i = 0; i < count; ++i) bytes.push_back(static_cast<char>(i % 10));
-  return bytes;
-}
+std::string IdxImages(int32_t count, int32_t side) { return testing::IdxImages(Made(count, side)); }
+std::string IdxLabels(int32_t count) { return testing::IdxLabels(Made(count, 1)); }
 
 class ContinualFaultsTest : public ::testing::Test {
  protected:

@@ -23,6 +23,7 @@
 #include "common/experiment/harness.h"
 #include "common/nn/network.h"
 #include "common/record/summary.h"
+#include "common/testing/idx.h"
 #include "common/testing/images.h"
 #include "continual/analysis/curvature.h"
 #include "continual/analysis/path.h"
@@ -42,21 +43,10 @@ using ::testing::HasSubstr;
 
 std::string Folder() { return std::getenv("TEST_TMPDIR"); }
 
-std::string BigEndian(size_t value) {
-  std::string bytes;
-  for (const int shift : {24, 16, 8, 0}) bytes.push_back(static_cast<char>(value >> shift));
-  return bytes;
-}
-
 void WriteIdx(const std::string& part, const data::LabeledImages& images) {
   const std::string prefix = absl::StrCat(Folder(), "/small/", part);
-  std::ofstream pixels(prefix + "-images-idx3-ubyte", std::ios::binary);
-  pixels << BigEndian(0x803) << BigEndian(images.size()) << BigEndian(images.height)
-         << BigEndian(images.width);
-  for (const uint8_t pixel : images.pixels) pixels.put(static_cast<char>(pixel));
-  std::ofstream labels(prefix + "-labels-idx1-ubyte", std::ios::binary);
-  labels << BigEndian(0x801) << BigEndian(images.size());
-  for (const int32_t label : images.labels) labels.put(static_cast<char>(label));
+  std::ofstream(prefix + "-images-idx3-ubyte", std::ios::binary) << testing::IdxImages(images);
+  std::ofstream(prefix + "-labels-idx1-ubyte", std::ios::binary) << testing::IdxLabels(images);
 }
 
 // For --data: 1600 and 500 images of 8 x 8 pixels, which are read and learned in no time.

@@ -18,6 +18,7 @@
 #include "common/base/runfiles.h"
 #include "common/data/npy.h"
 #include "common/record/summary.h"
+#include "common/testing/idx.h"
 #include "common/testing/process.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -63,11 +64,6 @@ Image QuarterTurn(const Image& image) {
   return turned;
 }
 
-std::string BigEndian(uint32_t value) {
-  return {static_cast<char>(value >> 24), static_cast<char>(value >> 16),
-          static_cast<char>(value >> 8), static_cast<char>(value)};
-}
-
 class ProgramsTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -92,16 +88,16 @@ class ProgramsTest : public ::testing::Test {
   }
 
   void WriteData(const std::string& part, int count) const {
-    std::ofstream images(absl::StrCat(folder_, "/data/", part, "-images-idx3-ubyte"),
-                         std::ios::binary);
-    std::ofstream labels(absl::StrCat(folder_, "/data/", part, "-labels-idx1-ubyte"),
-                         std::ios::binary);
-    images << BigEndian(0x803) << BigEndian(count) << BigEndian(kSide) << BigEndian(kSide);
-    labels << BigEndian(0x801) << BigEndian(count);
+    data::LabeledImages made;
+    made.height = made.width = kSide;
     for (int i = 0; i < count; ++i) {
-      for (const uint8_t pixel : ImageOf(i)) images.put(static_cast<char>(pixel));
-      labels.put(static_cast<char>(LabelOf(i)));
+      const Image image = ImageOf(i);
+      made.pixels.insert(made.pixels.end(), image.begin(), image.end());
+      made.labels.push_back(LabelOf(i));
     }
+    const std::string prefix = absl::StrCat(folder_, "/data/", part);
+    std::ofstream(prefix + "-images-idx3-ubyte", std::ios::binary) << testing::IdxImages(made);
+    std::ofstream(prefix + "-labels-idx1-ubyte", std::ios::binary) << testing::IdxLabels(made);
   }
 
   // `program` is its target, "continual/stream_times".

@@ -342,9 +342,11 @@ struct Counts {
   int failed = 0;
 };
 
-std::string GroupOf(const record::FailedUnit& unit) {
-  const std::vector<std::string> parts = absl::StrSplit(unit.unit, '.');
-  return parts.size() < 2 ? "" : parts[1];
+// (group, method) of a failed unit's id; none if it is not one.
+std::optional<std::pair<std::string, std::string>> GroupAndMethod(const record::FailedUnit& unit) {
+  const std::vector<std::string> parts = absl::StrSplit(unit.unit, absl::MaxSplits('.', 3));
+  if (parts.size() < 4) return std::nullopt;
+  return std::pair(parts[1], parts[0]);
 }
 
 absl::StatusOr<report::Table> HeadlineTable(const std::vector<SummaryResult>& results,
@@ -363,10 +365,10 @@ absl::StatusOr<report::Table> HeadlineTable(const std::vector<SummaryResult>& re
   }
   std::string over = results.empty() ? "replicate" : results[0].over;
   for (const record::FailedUnit& unit : failed) {
-    const std::vector<std::string> parts = absl::StrSplit(unit.unit, absl::MaxSplits('.', 3));
-    if (parts.size() < 4) continue;
-    const auto [count, added] = counts.try_emplace({parts[1], parts[0]});
-    if (added) methods.emplace_back(parts[1], parts[0]);
+    const auto method = GroupAndMethod(unit);
+    if (!method.has_value()) continue;
+    const auto [count, added] = counts.try_emplace(*method);
+    if (added) methods.push_back(*method);
     ++count->second.failed;
   }
 
@@ -493,7 +495,8 @@ absl::StatusOr<std::vector<report::Table>> HeadlineTables(
     }
     std::vector<record::FailedUnit> failed_of_kind;
     for (const record::FailedUnit& unit : failed) {
-      const auto group = metrics_of.find(GroupOf(unit));
+      const auto method = GroupAndMethod(unit);
+      const auto group = method.has_value() ? metrics_of.find(method->first) : metrics_of.end();
       // A group that failed altogether stands in the first table.
       if (group == metrics_of.end() ? tables.empty() : group->second == kind) {
         failed_of_kind.push_back(unit);

@@ -13,6 +13,10 @@ void EvaluationSum::Add(const Network& network, ConstRow<float> row, const data:
                         std::span<const int32_t> labels, Workspace<float>& workspace) {
   CHECK_EQ(std::ssize(labels), batch.size());
   network.Forward<float>(row, batch, workspace);
+  AddOutputs(labels, workspace);
+}
+
+void EvaluationSum::AddOutputs(std::span<const int32_t> labels, Workspace<float>& workspace) {
   const kernels::MatrixView<const float> logits = workspace.output();
   for (int64_t r = 0; r < logits.rows; ++r) {
     const float* z = logits.row(r);
@@ -21,7 +25,7 @@ void EvaluationSum::Add(const Network& network, ConstRow<float> row, const data:
   if (ones_.size() < labels.size()) ones_.assign(labels.size(), 1.0f);
   loss_ += SoftmaxCrossEntropy<float>(logits, labels, std::span(ones_).first(labels.size()),
                                       workspace.output_gradient());
-  examples_ += batch.size();
+  examples_ += logits.rows;
 }
 
 Evaluation EvaluationSum::mean() const {

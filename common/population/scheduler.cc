@@ -20,6 +20,7 @@
 #include "common/base/cpu_clock.h"
 #include "common/base/logging.h"
 #include "common/base/status_macros.h"
+#include "common/population/guarded.h"
 
 namespace perennial::population {
 namespace {
@@ -150,31 +151,15 @@ class Run {
     side_work_.Serve();
   }
 
-  // What is thrown (memory that is not to be had, an error within LibTorch) is a failure of a unit,
-  // not the end of the process with everybody's work.
-  static absl::Status Guarded(const Unit& unit, absl::FunctionRef<absl::Status()> work) {
-    try {
-      return work();
-    } catch (const std::bad_alloc&) {
-      return absl::ResourceExhaustedError(absl::StrCat("out of memory in step ",
-                                                       unit.steps_done() + 1,
-                                                       "; use fewer threads or smaller batches"));
-    } catch (const std::exception& error) {
-      // LibTorch appends a trace of its calls.
-      const std::string what = error.what();
-      return absl::InternalError(absl::StrCat("in step ", unit.steps_done() + 1, ": ",
-                                              absl::string_view(what).substr(0, what.find('\n'))));
-    }
-  }
-
   void RunUnit(int64_t index) {
     Unit& unit = *units_[index];
     if (unit.finished() || Stopped()) return;
     SideWork::Account side_work(&side_work_);
     unit.UseSpareThreads(&side_work);
+    const auto step = [&] { return unit.steps_done() + 1; };
     const auto report = [&](double cpu_seconds) {
       if (!options_.after_chunk) return absl::OkStatus();
-      return Guarded(unit, [&] { return options_.after_chunk(index, cpu_seconds); });
+      return Guarded(step, [&] { return options_.after_chunk(index, cpu_seconds); });
     };
     absl::Status error;   // Of the unit.
     absl::Status status;  // Of the run.
@@ -182,7 +167,7 @@ class Run {
     do {
       const double wall = WallSeconds();
       const double cpu = base::ThreadCpuSeconds();
-      error = Guarded(unit, [&] { return unit.Advance(steps); });
+      error = Guarded(step, [&] { return unit.Advance(steps); });
       if (!error.ok()) break;
       const double cpu_seconds = base::ThreadCpuSeconds() - cpu;
       if (unit.finished()) side_work.Wait();

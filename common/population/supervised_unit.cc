@@ -10,6 +10,7 @@
 #include "common/base/status_macros.h"
 #include "common/data/batch.h"
 #include "common/nn/loss.h"
+#include "common/population/unit_state.h"
 #include "common/record/safetensors.h"
 
 namespace perennial::population {
@@ -137,17 +138,13 @@ absl::StatusOr<std::string> SupervisedUnit::Save() const {
   PERENNIAL_RETURN_IF_ERROR(writer.Add<float>("row", {training.rows.size()}, training.rows.all()));
   PERENNIAL_RETURN_IF_ERROR(
       writer.Add<float>("optimizer", {state.count(), state.size()}, state.all()));
-  writer.SetMetadata("unit", options_.key.Id());
+  MarkUnitState(options_.key, writer);
   return writer.Finish();
 }
 
 absl::Status SupervisedUnit::Load(absl::string_view bytes) {
   PERENNIAL_ASSIGN_OR_RETURN(const record::SafetensorsFile file,
-                             record::SafetensorsFile::Parse(std::string(bytes)));
-  const auto unit = file.metadata().find("unit");
-  if (unit == file.metadata().end() || unit->second != options_.key.Id()) {
-    return absl::InvalidArgumentError(absl::StrCat("not a state of ", options_.key.Id()));
-  }
+                             ParseUnitState(bytes, options_.key));
   PERENNIAL_ASSIGN_OR_RETURN(const auto steps, file.Read<int64_t>("steps"));
   PERENNIAL_ASSIGN_OR_RETURN(const auto sums, file.Read<double>("sums"));
   PERENNIAL_ASSIGN_OR_RETURN(const auto row, file.Read<float>("row"));

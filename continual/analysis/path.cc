@@ -7,7 +7,7 @@
 #include "common/base/logging.h"
 #include "common/data/batch.h"
 #include "common/nn/affine.h"
-#include "common/nn/loss.h"
+#include "common/nn/evaluate.h"
 #include "continual/streams/view_batches.h"
 
 namespace perennial::continual {
@@ -30,33 +30,24 @@ Path EvaluatePath(const nn::Network& network, nn::ConstRow<float> from, nn::Cons
                   const ImageView& images, const PathOptions& options) {
   CHECK(!images.empty());
   Path path = {.alpha = PathAlpha(options)};
-  path.loss.assign(options.points, 0);
-  path.accuracy.assign(options.points, 0);
-
+  std::vector<nn::EvaluationSum> sums(options.points);
   const nn::ConstRow<float> ends[] = {from, to};
   Pass pass(network, kMeasuringBatch, std::size(ends));
-  const std::vector<float> weights(kMeasuringBatch, 1.0f);
-  ForEachBatch(
-      images, kMeasuringBatch, [&](const data::Batch& batch, std::span<const int32_t> labels) {
-        pass.Begin(ends, batch);
-        for (int k = 0; k < options.points; ++k) {
-          const float alpha = static_cast<float>(path.alpha[k]);
-          const float point[] = {1 - alpha, alpha};
-          pass.Forward(point);
-          nn::Workspace<float>& workspace = pass.workspace();
-          const kernels::MatrixView<const float> logits = workspace.output();
-          int64_t correct = 0;
-          for (int64_t r = 0; r < logits.rows; ++r) {
-            const float* z = logits.row(r);
-            correct += std::max_element(z, z + logits.columns) - z == labels[r];
-          }
-          path.accuracy[k] += static_cast<double>(correct);
-          path.loss[k] += nn::SoftmaxCrossEntropy<float>(
-              logits, labels, std::span(weights).first(labels.size()), workspace.output_gradient());
-        }
-      });
-  for (double& loss : path.loss) loss /= images.size();
-  for (double& accuracy : path.accuracy) accuracy /= images.size();
+  ForEachBatch(images, kMeasuringBatch,
+               [&](const data::Batch& batch, std::span<const int32_t> labels) {
+                 pass.Begin(ends, batch);
+                 for (int k = 0; k < options.points; ++k) {
+                   const float alpha = static_cast<float>(path.alpha[k]);
+                   const float point[] = {1 - alpha, alpha};
+                   pass.Forward(point);
+                   sums[k].AddOutputs(labels, pass.workspace());
+                 }
+               });
+  for (const nn::EvaluationSum& sum : sums) {
+    const nn::Evaluation mean = sum.mean();
+    path.loss.push_back(mean.loss);
+    path.accuracy.push_back(mean.accuracy);
+  }
   return path;
 }
 

@@ -3,41 +3,13 @@
 #include <memory>
 #include <vector>
 
-#include "common/testing/images.h"
 #include "continual/learners/naive.h"
-#include "continual/streams/permuted.h"
+#include "continual/learners/small_stream.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
 namespace perennial::continual {
 namespace {
-
-constexpr int kTasks = 4;
-
-const data::ImageSplits& Splits() {
-  static const auto* const splits = [] {
-    const random::Stream stream(1);
-    auto* made = new data::ImageSplits;
-    made->train = testing::ClassImages(100, 4, 4, 4, 0.3, stream, stream.Split("train"));
-    made->test = testing::ClassImages(20, 4, 4, 4, 0.3, stream, stream.Split("test"));
-    return made;
-  }();
-  return *splits;
-}
-
-std::unique_ptr<TaskStream> MakeStream() {
-  PermutedStreamConfig config;
-  config.set_tasks(kTasks);
-  TaskImagesConfig images;
-  images.set_train_per_task(60);
-  images.set_test_per_task(20);
-  return *PermutedStream::Create(config, images, Splits(), 0);
-}
-
-// The random numbers of a task.
-TaskContext Context(const TaskStream& stream, int task) {
-  return {stream, task, random::Stream(5).Split(task)};
-}
 
 TEST(ExperienceReplayTest, EveryStepBringsABatchOfThePast) {
   ExperienceReplayConfig config;

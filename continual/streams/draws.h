@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -15,6 +16,7 @@
 #include "common/random/stream.h"
 #include "continual/continual.pb.h"
 #include "continual/streams/image_view.h"
+#include "continual/streams/stream.h"
 
 namespace perennial::continual {
 
@@ -46,6 +48,22 @@ class TaskDraws {
   Images test_;
   int32_t trainable_;  // The first so many of train_ are trained on.
   std::shared_ptr<const std::vector<int32_t>> test_rows_;
+};
+
+// A stream of such draws: what is left to say is what a task does to them.
+class DrawnStream : public TaskStream {
+ public:
+  int32_t features() const final { return draws_.height() * draws_.width(); }
+  int32_t classes() const final { return draws_.classes(); }
+  int32_t train_size(int) const final { return draws_.train_size(); }
+  int32_t test_size(int) const final { return draws_.test_size(); }
+
+ protected:
+  explicit DrawnStream(TaskDraws draws) : draws_(std::move(draws)) {}
+  const TaskDraws& draws() const { return draws_; }
+
+ private:
+  TaskDraws draws_;
 };
 
 }  // namespace perennial::continual

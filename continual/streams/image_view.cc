@@ -42,17 +42,23 @@ int32_t ImageView::label(int32_t index) const {
   return piece.images->labels[piece.rows == nullptr ? place : (*piece.rows)[place]];
 }
 
+const ImageView::Piece& ImageView::TakeRun(std::span<const int32_t> indices, size_t& at,
+                                           std::vector<int32_t>& rows) const {
+  const size_t p = PieceOf(indices[at]);
+  const Piece& piece = pieces_[p];
+  rows.clear();
+  for (; at < indices.size() && indices[at] >= Begin(p) && indices[at] < ends_[p]; ++at) {
+    const int32_t place = indices[at] - Begin(p);
+    rows.push_back(piece.rows == nullptr ? place : (*piece.rows)[place]);
+  }
+  return piece;
+}
+
 void ImageView::AddParts(std::span<const int32_t> indices, Staging& staging,
                          std::vector<data::BatchPart>& parts) const {
   for (size_t i = 0; i < indices.size();) {
-    const size_t p = PieceOf(indices[i]);
-    const Piece& piece = pieces_[p];
     Staging::Slot& slot = staging.Next();
-    slot.indices.clear();
-    for (; i < indices.size() && indices[i] >= Begin(p) && indices[i] < ends_[p]; ++i) {
-      const int32_t place = indices[i] - Begin(p);
-      slot.indices.push_back(piece.rows == nullptr ? place : (*piece.rows)[place]);
-    }
+    const Piece& piece = TakeRun(indices, i, slot.indices);
     const data::LabeledImages* images = piece.images.get();
     if (piece.rotation != nullptr) {
       slot.Turn(*images, *piece.rotation);
@@ -101,13 +107,8 @@ data::LabeledImages ImageView::Select(std::span<const int32_t> indices) const {
 ImageView ImageView::Subset(std::span<const int32_t> indices) const {
   ImageView subset;
   for (size_t i = 0; i < indices.size();) {
-    const size_t p = PieceOf(indices[i]);
-    Piece piece = pieces_[p];
     auto rows = std::make_shared<std::vector<int32_t>>();
-    for (; i < indices.size() && indices[i] >= Begin(p) && indices[i] < ends_[p]; ++i) {
-      const int32_t place = indices[i] - Begin(p);
-      rows->push_back(piece.rows == nullptr ? place : (*piece.rows)[place]);
-    }
+    Piece piece = TakeRun(indices, i, *rows);
     piece.rows = std::move(rows);
     subset.Append(std::move(piece));
   }

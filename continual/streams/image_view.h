@@ -93,6 +93,10 @@ class ImageView {
  private:
   // The piece of an image.
   size_t PieceOf(int32_t index) const;
+  // The piece of indices[at], and in `rows` the rows of the images from there on that lie in it,
+  // too; `at` moves behind them.
+  const Piece& TakeRun(std::span<const int32_t> indices, size_t& at,
+                       std::vector<int32_t>& rows) const;
   int32_t Begin(size_t piece) const { return piece == 0 ? 0 : ends_[piece - 1]; }
 
   std::vector<Piece> pieces_;

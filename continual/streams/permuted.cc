@@ -18,7 +18,7 @@ absl::StatusOr<std::unique_ptr<PermutedStream>> PermutedStream::Create(
 }
 
 PermutedStream::PermutedStream(const PermutedStreamConfig& config, TaskDraws draws, uint64_t seed)
-    : draws_(std::move(draws)), maps_(config.tasks()) {
+    : DrawnStream(std::move(draws)), maps_(config.tasks()) {
   const random::Stream stream = random::Stream(seed).Split("stream").Split("permutation");
   for (int task = config.first_identity() ? 1 : 0; task < config.tasks(); ++task) {
     maps_[task] = std::make_shared<const std::vector<int32_t>>(
@@ -27,13 +27,13 @@ PermutedStream::PermutedStream(const PermutedStreamConfig& config, TaskDraws dra
 }
 
 ImageView PermutedStream::Train(int task) const {
-  ImageView::Piece piece = draws_.Train(task);
+  ImageView::Piece piece = draws().Train(task);
   piece.feature_map = maps_[task];
   return ImageView(std::move(piece));
 }
 
 ImageView PermutedStream::Test(int task) const {
-  ImageView::Piece piece = draws_.Test();
+  ImageView::Piece piece = draws().Test();
   piece.feature_map = maps_[task];
   return ImageView(std::move(piece));
 }

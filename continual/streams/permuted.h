@@ -21,7 +21,7 @@
 
 namespace perennial::continual {
 
-class PermutedStream final : public TaskStream {
+class PermutedStream final : public DrawnStream {
  public:
   // `splits` must outlive the stream and its views. InvalidArgument if a task asks for more images
   // than there are.
@@ -32,17 +32,12 @@ class PermutedStream final : public TaskStream {
 
   std::string name() const override { return "permuted"; }
   int tasks() const override { return static_cast<int>(maps_.size()); }
-  int32_t features() const override { return draws_.height() * draws_.width(); }
-  int32_t classes() const override { return draws_.classes(); }
-  int32_t train_size(int) const override { return draws_.train_size(); }
-  int32_t test_size(int) const override { return draws_.test_size(); }
   ImageView Train(int task) const override;
   ImageView Test(int task) const override;
 
  private:
   PermutedStream(const PermutedStreamConfig& config, TaskDraws draws, uint64_t seed);
 
-  TaskDraws draws_;
   // Pixel c of a task is pixel map[c] of the image; null: the identity.
   std::vector<std::shared_ptr<const std::vector<int32_t>>> maps_;
 };

@@ -41,7 +41,7 @@ absl::StatusOr<std::unique_ptr<RotatedStream>> RotatedStream::Create(
 }
 
 RotatedStream::RotatedStream(const RotatedStreamConfig& config, TaskDraws draws, uint64_t seed)
-    : draws_(std::move(draws)), test_(config.tasks()) {
+    : DrawnStream(std::move(draws)), test_(config.tasks()) {
   const random::Stream stream = random::Stream(seed).Split("stream");
   const double offset =
       config.offset_degrees() + stream.Split("offset").Uniform(0, config.offset_range_degrees());
@@ -57,12 +57,12 @@ RotatedStream::RotatedStream(const RotatedStreamConfig& config, TaskDraws draws,
 
 ImageView::Piece RotatedStream::Turned(ImageView::Piece piece, int task) const {
   piece.rotation =
-      std::make_shared<const data::Rotation>(draws_.height(), draws_.width(), degrees_[task]);
+      std::make_shared<const data::Rotation>(draws().height(), draws().width(), degrees_[task]);
   return piece;
 }
 
 ImageView RotatedStream::Train(int task) const {
-  return ImageView(Turned(draws_.Train(task), task));
+  return ImageView(Turned(draws().Train(task), task));
 }
 
 ImageView RotatedStream::Test(int task) const {
@@ -70,10 +70,10 @@ ImageView RotatedStream::Test(int task) const {
   const std::lock_guard<std::mutex> lock(slot.mutex);
   std::shared_ptr<const data::LabeledImages> images = slot.shared.lock();
   if (images == nullptr) {
-    std::vector<int32_t> all(draws_.test_size());
+    std::vector<int32_t> all(draws().test_size());
     std::iota(all.begin(), all.end(), 0);
     images = std::make_shared<const data::LabeledImages>(
-        ImageView(Turned(draws_.Test(), task)).Select(all));
+        ImageView(Turned(draws().Test(), task)).Select(all));
     slot.shared = images;
   }
   return ImageView(std::move(images));

@@ -28,7 +28,7 @@
 
 namespace perennial::continual {
 
-class RotatedStream final : public TaskStream {
+class RotatedStream final : public DrawnStream {
  public:
   // `splits` must outlive the stream and its views. InvalidArgument if a task asks for more images
   // than there are, or if the angles do not fit together.
@@ -39,10 +39,6 @@ class RotatedStream final : public TaskStream {
 
   std::string name() const override { return "rotated"; }
   int tasks() const override { return static_cast<int>(degrees_.size()); }
-  int32_t features() const override { return draws_.height() * draws_.width(); }
-  int32_t classes() const override { return draws_.classes(); }
-  int32_t train_size(int) const override { return draws_.train_size(); }
-  int32_t test_size(int) const override { return draws_.test_size(); }
   ImageView Train(int task) const override;
   ImageView Test(int task) const override;
 
@@ -58,7 +54,6 @@ class RotatedStream final : public TaskStream {
   RotatedStream(const RotatedStreamConfig& config, TaskDraws draws, uint64_t seed);
   ImageView::Piece Turned(ImageView::Piece piece, int task) const;
 
-  TaskDraws draws_;
   std::vector<double> degrees_;
   mutable std::vector<Slot> test_;
 };

@@ -14,6 +14,7 @@
 #include "common/base/status_macros.h"
 #include "common/nn/hessian.h"
 #include "common/optim/optimizer.h"
+#include "common/population/unit_state.h"
 #include "common/record/safetensors.h"
 #include "continual/analysis/distance.h"
 #include "continual/analysis/matching.h"
@@ -361,20 +362,14 @@ absl::StatusOr<std::string> TwoTaskStudy::Save() const {
     PERENNIAL_RETURN_IF_ERROR(
         writer.Add<float>("optimizer", {optimizer.count(), optimizer.size()}, optimizer.all()));
   }
-  writer.SetMetadata("unit", options_.key.Id());
+  population::MarkUnitState(options_.key, writer);
   return writer.Finish();
 }
 
 absl::Status TwoTaskStudy::Load(absl::string_view state) {
   // Everything is read and checked before anything of the unit changes.
   PERENNIAL_ASSIGN_OR_RETURN(const record::SafetensorsFile file,
-                             record::SafetensorsFile::Parse(std::string(state)));
-  const auto unit = file.metadata().find("unit");
-  if (unit == file.metadata().end() || unit->second != options_.key.Id()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("not a state of ", options_.key.Id(),
-                     unit == file.metadata().end() ? "" : absl::StrCat(" but of ", unit->second)));
-  }
+                             population::ParseUnitState(state, options_.key));
   PERENNIAL_ASSIGN_OR_RETURN(const auto counts, file.Read<int64_t>("counts"));
   PERENNIAL_ASSIGN_OR_RETURN(const auto sums, file.Read<double>("sums"));
   PERENNIAL_ASSIGN_OR_RETURN(const auto paths, file.Read<double>("paths"));

@@ -2,9 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <exception>
 #include <iterator>
-#include <new>
 #include <numeric>
 #include <utility>
 
@@ -12,6 +10,8 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/logging.h"
 #include "common/base/status_macros.h"
+#include "common/population/guarded.h"
+#include "common/population/unit_state.h"
 #include "common/record/safetensors.h"
 #include "continual/streams/view_batches.h"
 
@@ -46,8 +46,12 @@ TaskUnit::TaskUnit(TaskUnitOptions options)
   MakePlan();
 }
 
-TaskUnit::~TaskUnit() {
+TaskUnit::~TaskUnit() { DropSideTests(); }
+
+void TaskUnit::DropSideTests() {
   if (side_.has_value()) side_->results.wait();
+  side_.reset();
+  later_events_.clear();
 }
 
 nn::Rows<float> TaskUnit::InitialRows() const {
@@ -219,14 +223,13 @@ void TaskUnit::FinishTask() {
 absl::Status TaskUnit::MinimaStep() {
   const int line = static_cast<int>(now_.step);
   const int task = minima_->older(line);
-  tests_.resize(options_.stream->tasks());
-  if (tests_[task].empty()) tests_[task] = options_.stream->Test(task);
-  if (!minima_->Measure(line, tests_[task])) {
+  const ImageView& images = TestImages(task);
+  if (!minima_->Measure(line, images)) {
     return absl::FailedPreconditionError(
         absl::StrCat("the loss on a line from the solution of task ", task + 1,
                      " is not finite; choose smaller learning rates"));
   }
-  flops_done_ += minima_->Flops(tests_[task].size());
+  flops_done_ += minima_->Flops(images.size());
   if (++now_.step == minima_->lines()) tests_.clear();
   return absl::OkStatus();
 }
@@ -262,15 +265,16 @@ void TaskUnit::Report(population::Event event) {
   (side_.has_value() ? later_events_ : events_).push_back(std::move(event));
 }
 
+const ImageView& TaskUnit::TestImages(int task) {
+  tests_.resize(options_.stream->tasks());
+  if (tests_[task].empty()) tests_[task] = options_.stream->Test(task);
+  return tests_[task];
+}
+
 nn::Evaluation TaskUnit::Test(nn::ConstRow<float> row, int task) {
-  if (!test_workspace_.has_value()) {
-    test_workspace_.emplace(options_.network, kMeasuringBatch);
-    tests_.resize(options_.stream->tasks());
-  }
-  ImageView& images = tests_[task];
-  if (images.empty()) images = options_.stream->Test(task);
+  if (!test_workspace_.has_value()) test_workspace_.emplace(options_.network, kMeasuringBatch);
   nn::EvaluationSum sum;
-  ForEachBatch(images, kMeasuringBatch,
+  ForEachBatch(TestImages(task), kMeasuringBatch,
                [&](const data::Batch& batch, std::span<const int32_t> labels) {
                  sum.Add(options_.network, row, batch, labels, *test_workspace_);
                });
@@ -314,20 +318,12 @@ absl::Status TaskUnit::Settle() {
   side_->results.wait();
   SideTests done = *std::exchange(side_, std::nullopt);
   std::vector<nn::Evaluation> results;
-  try {
+  // What a test has thrown is told as if the tests had been done at once.
+  const auto step = [&done] { return done.first_step; };
+  error_ = population::Guarded(step, [&] {
     results = done.results.get();
-  } catch (const std::bad_alloc&) {
-    // In the scheduler's words, as if the tests had been done at once.
-    error_ = absl::ResourceExhaustedError(absl::StrCat("out of memory in step ", done.first_step,
-                                                       "; use fewer threads or smaller batches"));
-    later_events_.clear();
-    return error_;
-  } catch (const std::exception& error) {
-    error_ = absl::InternalError(
-        absl::StrCat("the tests after task ", done.task + 1, ": ", error.what()));
-    later_events_.clear();
-    return error_;
-  }
+    return absl::OkStatus();
+  });
   // In the middle of these tests those of the steps to come are left to them.
   const int tests = now_.task == done.task ? now_.tested : static_cast<int>(results.size());
   for (int task = 0; task < tests && error_.ok(); ++task) {
@@ -357,8 +353,7 @@ absl::Status TaskUnit::TestingStep() {
 std::vector<population::Event> TaskUnit::TakeEvents() { return std::exchange(events_, {}); }
 
 void TaskUnit::Release() {
-  if (side_.has_value()) side_->results.wait();
-  side_.reset();
+  DropSideTests();
   rows_.reset();
   trainer_.reset();
   test_workspace_.reset();  // Gone already, unless the unit failed.
@@ -391,20 +386,14 @@ absl::StatusOr<std::string> TaskUnit::Save() const {
   }
   PERENNIAL_RETURN_IF_ERROR(learner_->Save(writer));
   if (minima_.has_value()) PERENNIAL_RETURN_IF_ERROR(minima_->Save(writer));
-  writer.SetMetadata("unit", options_.key.Id());
+  population::MarkUnitState(options_.key, writer);
   return writer.Finish();
 }
 
 absl::Status TaskUnit::Load(absl::string_view state) {
   // Everything is read and checked before anything of the unit changes.
   PERENNIAL_ASSIGN_OR_RETURN(const record::SafetensorsFile file,
-                             record::SafetensorsFile::Parse(std::string(state)));
-  const auto unit = file.metadata().find("unit");
-  if (unit == file.metadata().end() || unit->second != options_.key.Id()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("not a state of ", options_.key.Id(),
-                     unit == file.metadata().end() ? "" : absl::StrCat(" but of ", unit->second)));
-  }
+                             population::ParseUnitState(state, options_.key));
   PERENNIAL_ASSIGN_OR_RETURN(const auto steps, file.Read<int64_t>("steps"));
   PERENNIAL_ASSIGN_OR_RETURN(const auto sums, file.Read<double>("sums"));
   PERENNIAL_ASSIGN_OR_RETURN(const auto accuracy, file.Read<double>("accuracy"));
@@ -451,9 +440,7 @@ absl::Status TaskUnit::Load(absl::string_view state) {
     }
   }
 
-  if (side_.has_value()) side_->results.wait();
-  side_.reset();
-  later_events_.clear();
+  DropSideTests();
   error_ = absl::OkStatus();
   learner_ = std::move(learner);
   trainer_.reset();

@@ -119,6 +119,10 @@ class TaskUnit final : public population::Unit {
   absl::Status MinimaStep();
   // Gives the tests of the task at hand away, if a thread is free.
   void GiveTestsAway();
+  // Waits for the tests under way, if there are any, and forgets them.
+  void DropSideTests();
+  // Made when they are first asked for.
+  const ImageView& TestImages(int task);
   nn::Evaluation Test(nn::ConstRow<float> row, int task);
   absl::Status TakeTest(int after_task, int task, int64_t step, const nn::Evaluation& result);
   void Report(population::Event event);
