@@ -24,6 +24,11 @@ namespace perennial::experiment {
 struct Headline {
   std::string metric;  // "average_accuracy"
   std::string label;   // "average accuracy"
+  // Of an error that a few replicates rule: shown as mean (median) instead of mean and interval,
+  // and with `wins`, the share of pairs of another method and a replicate that both have in which
+  // this method's is smaller; ties are half.
+  bool heavy_tailed = false;
+  bool wins = false;
 };
 
 // An experiment whose configuration is settled and whose data is loaded.

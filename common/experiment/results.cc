@@ -336,6 +336,25 @@ absl::StatusOr<report::Table> DetailTable(const std::vector<SummaryResult>& resu
   return table;
 }
 
+// In per cent: see Headline::wins.
+std::string WinsText(const SummaryResult& result, const std::vector<SummaryResult>& results) {
+  double won = 0;
+  int pairs = 0;
+  for (const SummaryResult& other : results) {
+    if (other.group != result.group || other.metric != result.metric ||
+        other.method == result.method) {
+      continue;
+    }
+    for (const auto& [replicate, value] : result.values) {
+      const auto of_other = other.values.find(replicate);
+      if (of_other == other.values.end()) continue;
+      ++pairs;
+      won += value < of_other->second ? 1 : (value == of_other->second ? 0.5 : 0);
+    }
+  }
+  return pairs == 0 ? kNothing : absl::StrFormat("%.0f", 100 * won / pairs);
+}
+
 // How many replicates of a method have values, and how many failed.
 struct Counts {
   std::set<std::string> with_values;
@@ -374,8 +393,10 @@ absl::StatusOr<report::Table> HeadlineTable(const std::vector<SummaryResult>& re
 
   report::Table table = {.caption = "One replicate: no interval", .columns = {{"method"}}};
   if (most > 1) {
+    const bool medians =
+        !headlines.empty() && std::ranges::all_of(headlines, &Headline::heavy_tailed);
     table.caption =
-        absl::StrCat("Mean and 95 % t-interval of the mean over ",
+        absl::StrCat(medians ? "Mean (median) over " : "Mean and 95 % t-interval of the mean over ",
                      fewest < most ? absl::StrCat(fewest, " to ") : "", most, " ", over, "s");
   }
   if (!failed.empty()) {
@@ -388,6 +409,7 @@ absl::StatusOr<report::Table> HeadlineTable(const std::vector<SummaryResult>& re
     if (!measured.contains(headline.metric)) continue;
     shown.push_back(headline);
     table.columns.push_back({headline.label, report::Align::kRight});
+    if (headline.wins) table.columns.push_back({"wins, %", report::Align::kRight});
   }
   const bool several = SeveralGroups(methods);
   for (const auto& method : methods) {
@@ -406,10 +428,14 @@ absl::StatusOr<report::Table> HeadlineTable(const std::vector<SummaryResult>& re
       const SummaryResult* result = index.Find(method.first, method.second, headline.metric);
       if (result == nullptr) {
         row.push_back(kNothing);
+        if (headline.wins) row.push_back(kNothing);
         continue;
       }
       PERENNIAL_ASSIGN_OR_RETURN(const stats::Summary summary, record::Statistics(*result));
-      row.push_back(IntervalText(summary));
+      row.push_back(headline.heavy_tailed && summary.n > 1
+                        ? absl::StrFormat("%.3f (%.3f)", summary.mean, summary.median)
+                        : IntervalText(summary));
+      if (headline.wins) row.push_back(WinsText(*result, results));
     }
   }
   return table;

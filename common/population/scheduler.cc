@@ -167,7 +167,11 @@ class Run {
     do {
       const double wall = WallSeconds();
       const double cpu = base::ThreadCpuSeconds();
+      const int64_t before = unit.steps_done();
       error = Guarded(step, [&] { return unit.Advance(steps); });
+      if (error.ok() && unit.steps_done() <= before) {
+        error = absl::InternalError(absl::StrCat("stands still at step ", before));
+      }
       if (!error.ok()) break;
       const double cpu_seconds = base::ThreadCpuSeconds() - cpu;
       if (unit.finished()) side_work.Wait();

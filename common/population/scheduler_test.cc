@@ -38,7 +38,7 @@ class CountingUnit final : public Unit {
   absl::Status Advance(int64_t steps) override {
     EXPECT_FALSE(busy_.exchange(true)) << "two threads in one unit";
     started_order_ = started_order_ == 0 ? ++Started() : started_order_;
-    for (int64_t i = 0; i < steps && !finished(); ++i) {
+    for (int64_t i = 0; i < steps && !finished() && done_ != stands_at_; ++i) {
       if (done_ == fails_at_) {
         busy_ = false;
         if (thrown_ != nullptr) thrown_();
@@ -57,6 +57,7 @@ class CountingUnit final : public Unit {
     EXPECT_TRUE(finished() || done_ == fails_at_);
     ++released_;
   }
+  void StandsAt(int64_t step) { stands_at_ = step; }
   // Called where the unit fails.
   void ThrowsInstead(void (*thrown)()) { thrown_ = thrown; }
 
@@ -72,6 +73,7 @@ class CountingUnit final : public Unit {
   UnitPlan plan_;
   int64_t done_ = 0;
   int64_t fails_at_;
+  int64_t stands_at_ = -1;
   void (*thrown_)() = nullptr;
   int started_order_ = 0;
   int released_ = 0;
@@ -199,6 +201,14 @@ TEST(SchedulerTest, AnErrorOfTheFailureCallbackEndsTheRun) {
   };
   EXPECT_EQ(RunUnits(Pointers(units), {.after_failure = refuse}).message(),
             "counting.test.seed.0: disk full");
+}
+
+TEST(SchedulerTest, AUnitThatStandsStillIsAFailureAndNoEndlessRun) {
+  Units units;
+  units.push_back(std::make_unique<CountingUnit>("0", 10));
+  units[0]->StandsAt(3);
+  EXPECT_EQ(RunUnits(Pointers(units), {}).message(),
+            "counting.test.seed.0: stands still at step 3");
 }
 
 TEST(SchedulerTest, WhatAUnitThrowsIsItsFailure) {

@@ -117,8 +117,8 @@ class Unit {
   virtual int64_t steps_done() const = 0;
   // Share of the planned floating-point operations done so far, in [0, 1].
   virtual double progress() const = 0;
-  // Up to `steps` steps more; fewer at the end. An error (a loss that is not a number) ends the
-  // unit: its state is not good for anything then, its events are.
+  // Up to `steps` steps more, at least one; fewer at the end. An error (a loss that is not a
+  // number) ends the unit: its state is not good for anything then, its events are.
   virtual absl::Status Advance(int64_t steps) = 0;
   // What was measured since the last call.
   virtual std::vector<Event> TakeEvents() = 0;
