@@ -26,6 +26,15 @@ def _debian(name, folder, **kwargs):
             **kwargs
         )
 
+def _wheel(name, folder, **kwargs):
+    if name not in native.existing_rules():
+        wheel_archive(
+            name = name,
+            build_file = _overlay(folder),
+            lock = "@perennial//third_party/%s:wheels.lock" % folder,
+            **kwargs
+        )
+
 def perennial_dependencies():
     """Declares every external repository that is not declared yet."""
     rule_shims()
@@ -45,13 +54,34 @@ def perennial_dependencies():
     _debian("fashion_mnist", "fashion_mnist")
     _debian("nlohmann_json", "nlohmann_json")
     _debian("zlib", "zlib")
-    if "plotly" not in native.existing_rules():
-        wheel_archive(
-            name = "plotly",
-            build_file = _overlay("plotly"),
-            lock = "@perennial//third_party/plotly:wheels.lock",
-            take = {"plotly/package_data/(plotly\\.min\\.js)": "\\1"},
-        )
+    _wheel(
+        "causaldata",
+        "causaldata",
+        take = {"causaldata/(?:cps|nsw)_mixtape/(\\w+\\.dta)": "\\1"},
+    )
+    _wheel(
+        "causallib",
+        "causallib",
+        take = {"causallib/datasets/data/((?:acic_challenge_2016|nhefs)/\\w+\\.csv)": "\\1"},
+    )
+    _wheel(
+        "econml",
+        "econml",
+        take = {"econml/data/(ihdp/sim\\.csv)": "\\1"},
+    )
+    _wheel(
+        "lightgbm",
+        "lightgbm",
+        take = {
+            "lightgbm/(lib/lib_lightgbm\\.so)": "\\1",
+            "lightgbm-.*/licenses/(LICENSE)": "share/\\1",
+        },
+    )
+    _wheel(
+        "plotly",
+        "plotly",
+        take = {"plotly/package_data/(plotly\\.min\\.js)": "\\1"},
+    )
     if "torch" not in native.existing_rules():
         torch_repository(
             name = "torch",

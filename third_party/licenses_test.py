@@ -9,7 +9,7 @@ with open(sys.argv[1], encoding="utf-8") as stream:
 with open(sys.argv[2], encoding="utf-8") as stream:
     text = stream.read()
 folders = set(re.findall(r"//third_party/(\w+):", text) +
-              re.findall(r'_debian\(\s*"\w+",\s*"(\w+)"', text) +
+              re.findall(r'_(?:debian|wheel)\(\s*"\w+",\s*"(\w+)"', text) +
               re.findall(r'_overlay\("(\w+)"\)', text)) - {"rules"}
 errors = [f"third_party/{name} has no row in LICENSES.md" for name in folders if name not in rows]
 errors += [f"LICENSES.md names {name}, which is not fetched" for name in rows if name not in folders]

@@ -13,6 +13,7 @@
 #include "common/data/idx.h"
 #include "common/data/npy.h"
 #include "common/data/npz.h"
+#include "common/data/stata.h"
 #include "common/testing/mutation.h"
 #include "gtest/gtest.h"
 #include "zlib.h"
@@ -179,8 +180,7 @@ TEST(DataMutationTest, Npz) {
                    }));
 }
 
-absl::Status ReadTable(absl::string_view text, const CsvOptions& options) {
-  const absl::StatusOr<CsvTable> table = ParseCsv(text, "csv", options);
+absl::Status CheckTable(const absl::StatusOr<CsvTable>& table) {
   if (!table.ok()) return table.status();
   for (const CsvColumn& column : table->columns()) {
     int64_t missing = 0;
@@ -209,6 +209,10 @@ absl::Status ReadTable(absl::string_view text, const CsvOptions& options) {
   }
   (void)table->Column("x").status();
   return absl::OkStatus();
+}
+
+absl::Status ReadTable(absl::string_view text, const CsvOptions& options) {
+  return CheckTable(ParseCsv(text, "csv", options));
 }
 
 const std::vector<std::string>& CsvTokens() {
@@ -259,6 +263,20 @@ TEST(DataMutationTest, CsvFilesEqualCsvTexts) {
                  EXPECT_EQ(read->columns().size(), parsed->columns().size());
                  return absl::OkStatus();
                });
+}
+
+TEST(DataMutationTest, Stata) {
+  std::vector<std::string> files;
+  for (const char* name : {"format113", "format114", "format117", "format118_big_endian",
+                           "format119", "labelled", "missing118"}) {
+    files.push_back(TestData(absl::StrCat(name, ".dta")));
+  }
+  ExpectBoth(RunMutations(
+      {.corpus = files,
+       .tokens = {"<map>", "<N>", "<K>", "<varnames>", "<variable_types>", "<data>", "</data>",
+                  "</varnames>", "</variable_types>", "MSF", "117", "118", "119", "GSO", "\xfa\xff",
+                  std::string("\x00\x80", 2), std::string("\xfd\x07", 2)}},
+      [](absl::string_view bytes) { return CheckTable(ParseStata(bytes, "stata")); }));
 }
 
 }  // namespace
