@@ -1,0 +1,239 @@
+#include "causal/effect_unit.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "common/base/logging.h"
+#include "common/base/status_macros.h"
+#include "common/population/guarded.h"
+#include "common/population/unit_state.h"
+#include "common/random/stream.h"
+#include "common/record/safetensors.h"
+
+namespace perennial::causal {
+namespace {
+
+constexpr char kFitPrefix[] = "fit.";
+constexpr char kCrossFitPrefix[] = "cross_fit.";
+constexpr char kOutcomeUnit[] = "outcome";
+
+double Mean(const std::vector<double>& values) {
+  double sum = 0;
+  for (const double value : values) sum += value;
+  return sum / static_cast<double>(values.size());
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<EffectUnit>> EffectUnit::Create(EffectUnitOptions options) {
+  std::unique_ptr<EffectUnit> unit(new EffectUnit(std::move(options)));
+  PERENNIAL_ASSIGN_OR_RETURN(const Work work, unit->Begin());
+  unit->plan_.steps = work.fit->steps();
+  unit->plan_.training_flops = work.fit->training_flops();
+  if (work.cross_fit != nullptr) {
+    unit->plan_.steps += work.cross_fit->steps();
+    unit->plan_.training_flops += work.cross_fit->training_flops();
+  }
+  // The sample, and copies that models make of it.
+  const int64_t numbers =
+      (work.split.in.size() + work.split.out.size()) * (work.split.in.features() + 8);
+  unit->plan_.memory_bytes = 3.0 * sizeof(double) * static_cast<double>(numbers);
+  return unit;
+}
+
+absl::StatusOr<EffectUnit::Work> EffectUnit::Begin() const {
+  const random::Stream root(options_.seed);
+  PERENNIAL_ASSIGN_OR_RETURN(const Observations all,
+                             options_.source->Draw(root.Split("realisation")));
+  Work work;
+  PERENNIAL_ASSIGN_OR_RETURN(work.split, SplitUnits(all, options_.test_share, root.Split("split")));
+  FitData data = {.observations = work.split.in,
+                  .unlabelled_covariates = work.split.out.covariates,
+                  .unlabelled_treatment = work.split.out.treatment,
+                  .stream = root.Split("fit")};
+  data.observations.truth.reset();
+  if (options_.average.has_value()) {
+    FitData copy = data;
+    copy.stream = root.Split("cross_fit");
+    PERENNIAL_ASSIGN_OR_RETURN(
+        work.cross_fit, CrossFit::Create(options_.model, std::move(copy), options_.average->folds));
+  }
+  PERENNIAL_ASSIGN_OR_RETURN(work.fit, options_.model(std::move(data)));
+  return work;
+}
+
+int64_t EffectUnit::Work::steps_done() const {
+  return fit->steps_done() + (cross_fit == nullptr ? 0 : cross_fit->steps_done());
+}
+
+double EffectUnit::progress() const {
+  return static_cast<double>(steps_done_) / static_cast<double>(plan_.steps);
+}
+
+absl::Status EffectUnit::Advance(int64_t steps) {
+  if (finished()) return absl::OkStatus();
+  const auto step = [this] { return steps_done_ + 1; };
+  return population::Guarded(step, [&]() -> absl::Status {
+    if (!work_.has_value()) {
+      PERENNIAL_ASSIGN_OR_RETURN(work_, Begin());
+    }
+    const int64_t before = work_->fit->steps_done();
+    PERENNIAL_RETURN_IF_ERROR(work_->fit->Advance(steps));
+    const int64_t left = steps - (work_->fit->steps_done() - before);
+    if (work_->cross_fit != nullptr && left > 0) {
+      PERENNIAL_RETURN_IF_ERROR(work_->cross_fit->Advance(left));
+    }
+    steps_done_ = work_->steps_done();
+    return finished() ? Measure() : absl::OkStatus();
+  });
+}
+
+absl::Status EffectUnit::Measure() {
+  const Split& split = work_->split;
+  PERENNIAL_ASSIGN_OR_RETURN(const Predictions in, work_->fit->Predict(split.in.x()));
+  std::vector<EffectErrors> errors_in;
+  std::vector<EffectErrors> errors_out;
+  if (split.in.truth.has_value()) {
+    PERENNIAL_ASSIGN_OR_RETURN(errors_in, EffectErrorsOf(split.in, *split.in.truth, in));
+  }
+  if (split.out.truth.has_value() && split.out.size() > 0) {
+    PERENNIAL_ASSIGN_OR_RETURN(const Predictions out, work_->fit->Predict(split.out.x()));
+    PERENNIAL_ASSIGN_OR_RETURN(errors_out, EffectErrorsOf(split.out, *split.out.truth, out));
+  }
+  for (size_t a = 0; a < in.effect.size(); ++a) {
+    const std::string suffix = a == 0 ? "" : absl::StrCat("_", a + 1);
+    const auto add = [&](absl::string_view name, std::optional<double> value) {
+      if (!value.has_value()) return;
+      measurements_.push_back({absl::StrCat(name, suffix), kOutcomeUnit, *value});
+    };
+    if (!errors_in.empty()) {
+      const EffectErrors& errors = errors_in[a];
+      add("sqrt_pehe_in", errors.sqrt_pehe);
+      if (!errors_out.empty()) add("sqrt_pehe_out", errors_out[a].sqrt_pehe);
+      if (!errors_out.empty()) add("ate_error_out", errors_out[a].ate_error());
+      add("effect_sd", errors.effect_sd);
+      if (!options_.average.has_value()) {
+        add("ate_error", errors.ate_error());
+        add("att_error", errors.att_error());
+        add("ate_bias", errors.ate_bias);
+        add("att_bias", errors.att_bias);
+      }
+    }
+    if (options_.average.has_value()) continue;
+    add("ate", Mean(in.effect[a]));
+    std::vector<double> treated;
+    for (int64_t i = 0; i < split.in.size(); ++i) {
+      if (split.in.treatment[i] == static_cast<int32_t>(a) + 1) treated.push_back(in.effect[a][i]);
+    }
+    if (!treated.empty()) add("att", Mean(treated));
+  }
+  return options_.average.has_value() ? MeasureAverages(in, errors_in) : absl::OkStatus();
+}
+
+absl::Status EffectUnit::MeasureAverages(const Predictions& in,
+                                         const std::vector<EffectErrors>& errors) {
+  const Observations& units = work_->split.in;
+  for (const Estimand estimand : {Estimand::kAte, Estimand::kAtt}) {
+    const absl::string_view name = estimand == Estimand::kAte ? "ate" : "att";
+    PERENNIAL_ASSIGN_OR_RETURN(
+        const std::vector<AverageEffect> effects,
+        AverageEffects(SampleOf(units), work_->cross_fit->out_of_fold(), options_.average->method,
+                       {.estimand = estimand,
+                        .lowest_propensity = options_.average->lowest_propensity,
+                        .highest_propensity = options_.average->highest_propensity}));
+    for (size_t a = 0; a < effects.size(); ++a) {
+      const Estimate& estimate = effects[a].estimate;
+      const std::string suffix = a == 0 ? "" : absl::StrCat("_", a + 1);
+      const auto add = [&](absl::string_view what, absl::string_view unit, double value) {
+        measurements_.push_back({absl::StrCat(name, what, suffix), std::string(unit), value});
+      };
+      add("", kOutcomeUnit, estimate.value);
+      add("_standard_error", kOutcomeUnit, estimate.standard_error);
+      add("_width", kOutcomeUnit, estimate.high - estimate.low);
+      if (errors.empty()) continue;
+      // The truth, from what the predictions miss it by.
+      double mean = 0;
+      double count = 0;
+      for (int64_t i = 0; i < units.size(); ++i) {
+        if (estimand == Estimand::kAtt && units.treatment[i] != static_cast<int32_t>(a) + 1) {
+          continue;
+        }
+        mean += in.effect[a][i];
+        ++count;
+      }
+      const double bias =
+          estimand == Estimand::kAte ? errors[a].ate_bias : errors[a].att_bias.value_or(0);
+      const double truth = mean / count - bias;
+      add("_error", kOutcomeUnit, std::abs(estimate.value - truth));
+      add("_bias", kOutcomeUnit, estimate.value - truth);
+      add("_covered", "fraction", estimate.low <= truth && truth <= estimate.high ? 1 : 0);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> EffectUnit::Save() const {
+  record::SafetensorsWriter writer;
+  const int64_t steps[] = {steps_done_};
+  PERENNIAL_RETURN_IF_ERROR(writer.Add<int64_t>("steps", {1}, steps));
+  if (finished()) {
+    // The numbers are what is left of the work.
+    std::vector<double> values;
+    std::string names;
+    for (const population::Measurement& measurement : measurements_) {
+      values.push_back(measurement.value);
+      absl::StrAppend(&names, names.empty() ? "" : ",", measurement.metric, " ", measurement.unit);
+    }
+    PERENNIAL_RETURN_IF_ERROR(writer.Add<double>("values", {std::ssize(values)}, values));
+    writer.SetMetadata("metrics", names);
+  } else if (work_.has_value()) {
+    PERENNIAL_RETURN_IF_ERROR(work_->fit->Save(kFitPrefix, writer));
+    if (work_->cross_fit != nullptr) {
+      PERENNIAL_RETURN_IF_ERROR(work_->cross_fit->Save(kCrossFitPrefix, writer));
+    }
+  }
+  population::MarkUnitState(options_.key, writer);
+  return writer.Finish();
+}
+
+absl::Status EffectUnit::Load(absl::string_view state) {
+  PERENNIAL_ASSIGN_OR_RETURN(const record::SafetensorsFile file,
+                             population::ParseUnitState(state, options_.key));
+  PERENNIAL_ASSIGN_OR_RETURN(const auto steps, file.Read<int64_t>("steps"));
+  const auto foreign = [&] {
+    return absl::DataLossError(
+        absl::StrCat("the state does not belong to this configuration of ", options_.key.Id()));
+  };
+  if (steps.size() != 1 || steps[0] < 0 || steps[0] > plan_.steps) return foreign();
+  work_.reset();
+  measurements_.clear();
+  steps_done_ = 0;
+  if (steps[0] == plan_.steps) {
+    PERENNIAL_ASSIGN_OR_RETURN(const auto values, file.Read<double>("values"));
+    const auto metrics = file.metadata().find("metrics");
+    if (metrics == file.metadata().end()) return foreign();
+    const std::vector<std::string> names = absl::StrSplit(metrics->second, ',');
+    if (names.size() != values.size()) return foreign();
+    for (size_t i = 0; i < names.size(); ++i) {
+      const std::vector<std::string> parts = absl::StrSplit(names[i], ' ');
+      if (!std::isfinite(values[i]) || parts.size() != 2) return foreign();
+      measurements_.push_back({parts[0], parts[1], values[i]});
+    }
+  } else if (steps[0] > 0) {
+    PERENNIAL_ASSIGN_OR_RETURN(Work work, Begin());
+    PERENNIAL_RETURN_IF_ERROR(work.fit->Load(kFitPrefix, file));
+    if (work.cross_fit != nullptr) {
+      PERENNIAL_RETURN_IF_ERROR(work.cross_fit->Load(kCrossFitPrefix, file));
+    }
+    if (work.steps_done() != steps[0]) return foreign();
+    work_ = std::move(work);
+  }
+  steps_done_ = steps[0];
+  return absl::OkStatus();
+}
+
+}  // namespace perennial::causal

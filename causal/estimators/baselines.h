@@ -1,0 +1,32 @@
+// Models that every other one must beat. Each is a fit of one step whose prediction for an arm is
+// an affine function of the covariates.
+//
+//   null              no effect: the mean outcome, in every arm
+//   naive difference  a constant effect: the mean outcome of each arm
+//   OLS-1             a constant effect: one regression on covariates and an indicator of each arm
+//   OLS-2             a regression in each arm
+//
+// Binary outcomes are treated as numbers (the linear probability model); predictions of the two
+// regressions may leave [0, 1].
+//
+//   PERENNIAL_ASSIGN_OR_RETURN(const auto fit, Ols2({})(FitData{.observations = train, ...}));
+#ifndef PERENNIAL_CAUSAL_ESTIMATORS_BASELINES_H_
+#define PERENNIAL_CAUSAL_ESTIMATORS_BASELINES_H_
+
+#include "causal/estimators/ridge.h"
+#include "causal/models/model.h"
+
+namespace perennial::causal {
+
+ModelFactory NullEffect();
+ModelFactory NaiveDifference();
+// Least squares by default. A penalty (ridge.h) shrinks the indicators, too.
+ModelFactory Ols1(const RidgeOptions& options = {});
+// The small penalty keeps covariates that hardly vary within an arm from running away outside it;
+// with
+// {.cross_validation = true} each arm picks its own.
+ModelFactory Ols2(const RidgeOptions& options = {.penalty = 1e-3});
+
+}  // namespace perennial::causal
+
+#endif  // PERENNIAL_CAUSAL_ESTIMATORS_BASELINES_H_

@@ -1,0 +1,107 @@
+#include "causal/line.h"
+
+#include <numeric>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "causal/causal.pb.h"
+#include "causal/effect_unit.h"
+#include "causal/registry.h"
+#include "causal/sources.h"
+#include "common/base/nearest_name.h"
+#include "common/base/status_macros.h"
+
+namespace perennial::causal {
+namespace {
+
+constexpr uint64_t kDefaultRealisations = 20;
+
+class CausalExperiment final : public experiment::Experiment {
+ public:
+  CausalExperiment(CausalConfig config, std::shared_ptr<const SampleSource> source)
+      : config_(std::move(config)), source_(std::move(source)) {}
+
+  std::string data_digest() const override { return source_->digest(); }
+
+  absl::StatusOr<std::vector<std::unique_ptr<population::Unit>>> Units(uint64_t seed) override {
+    std::vector<std::unique_ptr<population::Unit>> units;
+    for (const MethodConfig& method : config_.methods()) {
+      PERENNIAL_ASSIGN_OR_RETURN(ModelFactory model, MakeModel(method, config_.net()));
+      PERENNIAL_ASSIGN_OR_RETURN(auto unit,
+                                 EffectUnit::Create({.key = {MethodName(method), source_->group(),
+                                                             "realisation", absl::StrCat(seed)},
+                                                     .source = source_,
+                                                     .test_share = config_.split().test_share(),
+                                                     .model = std::move(model),
+                                                     .average = AverageOf(method),
+                                                     .seed = seed}));
+      units.push_back(std::move(unit));
+    }
+    return units;
+  }
+
+ private:
+  const CausalConfig config_;
+  const std::shared_ptr<const SampleSource> source_;
+};
+
+const CausalConfig& Cast(const google::protobuf::Message& config) {
+  return *google::protobuf::DynamicCastToGenerated<CausalConfig>(&config);
+}
+
+}  // namespace
+
+std::vector<uint64_t> CausalLine::default_seeds() const {
+  std::vector<uint64_t> seeds(kDefaultRealisations);
+  std::iota(seeds.begin(), seeds.end(), uint64_t{0});
+  return seeds;
+}
+
+std::unique_ptr<google::protobuf::Message> CausalLine::NewConfig() const {
+  return std::make_unique<CausalConfig>();
+}
+
+absl::Status CausalLine::FinishConfig(google::protobuf::Message& message) const {
+  auto& config = *google::protobuf::DynamicCastToGenerated<CausalConfig>(&message);
+  if (config.methods().empty()) {
+    return absl::InvalidArgumentError("methods: must name at least one");
+  }
+  std::set<std::string> names;
+  for (int i = 0; i < config.methods_size(); ++i) {
+    MethodConfig& method = *config.mutable_methods(i);
+    method.set_name(MethodName(method));
+    if (!base::IsLowerSnakeCase(method.name())) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("methods[", i, "].name = \"", method.name(),
+                       "\": must be lower_snake_case (a-z, 0-9, _), beginning with a letter"));
+    }
+    if (!names.insert(method.name()).second) {
+      return absl::InvalidArgumentError(absl::StrCat("methods[", i, "].name = \"", method.name(),
+                                                     "\": there is one of that name already"));
+    }
+  }
+  // What neither the configuration nor a method says is said here, so that it is part of the run's
+  // fingerprint.
+  *config.mutable_net() = Override(config.net(), NetConfig());
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<experiment::Experiment>> CausalLine::Prepare(
+    const google::protobuf::Message& message, const std::string& data_folder) const {
+  const CausalConfig& config = Cast(message);
+  PERENNIAL_ASSIGN_OR_RETURN(std::shared_ptr<const SampleSource> source,
+                             MakeSampleSource(config.data(), data_folder));
+  return std::make_unique<CausalExperiment>(config, std::move(source));
+}
+
+std::vector<experiment::Headline> CausalLine::headlines() const {
+  // A few realisations with large effects rule the means.
+  return {
+      {.metric = "sqrt_pehe_in", .label = "sqrt PEHE, in", .heavy_tailed = true},
+      {.metric = "sqrt_pehe_out", .label = "sqrt PEHE, out", .heavy_tailed = true, .wins = true},
+      {.metric = "ate_error", .label = "ATE error", .heavy_tailed = true},
+      {.metric = "att_error", .label = "ATT error", .heavy_tailed = true}};
+}
+
+}  // namespace perennial::causal

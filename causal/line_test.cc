@@ -1,0 +1,180 @@
+#include "causal/line.h"
+
+#include <cmath>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "causal/causal.pb.h"
+#include "causal/registry.h"
+#include "common/config/textproto.h"
+#include "common/experiment/configuration.h"
+#include "common/population/unit.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace perennial::causal {
+namespace {
+
+using ::testing::HasSubstr;
+
+CausalConfig Parse(const std::string& text) {
+  CausalConfig config;
+  const absl::Status parsed = config::ParseTextproto(text, "test.textproto", &config);
+  EXPECT_TRUE(parsed.ok()) << parsed.message();
+  return config;
+}
+
+constexpr char kSmall[] = R"(
+  data { ihdp { surface: HILL_A } }
+  split { test_share: 0.1 }
+  net { trunk: [8] head: [4] steps: 40 batch_size: 50 evaluate_every: 10 }
+  methods { null_effect {} }
+  methods { naive_difference {} }
+  methods { ols_1 {} }
+  methods { ols_2 { penalty: 0.001 } }
+  methods { name: "ols_2_aipw" ols_2 {} average { estimator: AIPW folds: 3 } }
+  methods { name: "tarnet" net {} average { estimator: TMLE folds: 2 } }
+  methods { name: "x_linear" meta_learner { kind: X base: LINEAR } }
+  methods { name: "balanced" net { alpha: 1 beta: 0.1 transductive: TEST_COVARIATES } }
+)";
+
+std::vector<std::unique_ptr<population::Unit>> Units(const CausalConfig& config, uint64_t seed) {
+  const CausalLine line;
+  auto experiment = line.Prepare(config, "");
+  EXPECT_TRUE(experiment.ok()) << experiment.status().message();
+  auto units = (*experiment)->Units(seed);
+  EXPECT_TRUE(units.ok()) << units.status().message();
+  return *std::move(units);
+}
+
+double Metric(const population::Unit& unit, const std::string& name) {
+  for (const population::Measurement& measurement : unit.Results().measurements) {
+    if (measurement.metric == name) return measurement.value;
+  }
+  ADD_FAILURE() << unit.key().Id() << " has no " << name;
+  return std::nan("");
+}
+
+TEST(CausalLineTest, ReadyConfigurationsAreValid) {
+  const absl::Status valid = experiment::CheckReadyConfigs(CausalLine());
+  EXPECT_TRUE(valid.ok()) << valid.message();
+}
+
+TEST(CausalLineTest, BaselinesMeetTheConstantEffectOfHillsSurfaceA) {
+  CausalConfig config = Parse(kSmall);
+  ASSERT_TRUE(CausalLine().FinishConfig(config).ok());
+  const auto units = Units(config, 3);
+  ASSERT_EQ(units.size(), 8);
+  for (const auto& unit : units) ASSERT_TRUE(unit->Advance(1000).ok());
+  // The effect is 4 for all; nothing is 4 away from it, and outcomes are linear.
+  EXPECT_EQ(units[0]->key().Id(), "null_effect.ihdp_hill_a.realisation.3");
+  EXPECT_NEAR(Metric(*units[0], "sqrt_pehe_in"), 4, 1e-9);
+  EXPECT_NEAR(Metric(*units[0], "ate_bias"), -4, 1e-9);
+  EXPECT_NEAR(Metric(*units[0], "att_error"), 4, 1e-9);
+  // Least squares with its standard error: sd 1, 125 treated, whose covariates are not the others'.
+  EXPECT_LT(Metric(*units[2], "ate_error"), 4 * 0.11);
+  EXPECT_NEAR(Metric(*units[2], "sqrt_pehe_in"), Metric(*units[2], "sqrt_pehe_out"), 1e-9);
+  EXPECT_LT(Metric(*units[3], "sqrt_pehe_in"), 1.2);
+  EXPECT_NEAR(Metric(*units[3], "ate") - 4, Metric(*units[3], "ate_bias"), 1e-9);
+}
+
+TEST(CausalLineTest, CrossFittedAveragesHaveIntervalsThatHoldTheTruth) {
+  CausalConfig config = Parse(kSmall);
+  ASSERT_TRUE(CausalLine().FinishConfig(config).ok());
+  int covered = 0;
+  constexpr int kRealisations = 40;
+  for (int seed = 0; seed < kRealisations; ++seed) {
+    const auto units = Units(config, seed);
+    ASSERT_EQ(units[4]->key().method, "ols_2_aipw");
+    ASSERT_EQ(units[4]->plan().steps, 1 + 3);
+    ASSERT_TRUE(units[4]->Advance(1000).ok());
+    const double error = Metric(*units[4], "ate_error");
+    const double width = Metric(*units[4], "ate_width");
+    EXPECT_EQ(Metric(*units[4], "ate_covered"), error <= width / 2 ? 1 : 0);
+    EXPECT_NEAR(Metric(*units[4], "ate") - 4, Metric(*units[4], "ate_bias"), 1e-9);
+    EXPECT_NEAR(width, 2 * 1.96 * Metric(*units[4], "ate_standard_error"), 0.01 * width);
+    covered += Metric(*units[4], "ate_covered") == 1 ? 1 : 0;
+  }
+  // 95 %, less four standard errors.
+  EXPECT_GE(covered, 32);
+}
+
+TEST(CausalLineTest, MethodsOfARealisationSeeTheSameUnits) {
+  CausalConfig config = Parse(kSmall);
+  ASSERT_TRUE(CausalLine().FinishConfig(config).ok());
+  const auto units = Units(config, 3);
+  const auto again = Units(config, 3);
+  const auto other = Units(config, 4);
+  for (const auto* list : {&units, &again, &other}) {
+    for (const auto& unit : *list) ASSERT_TRUE(unit->Advance(1000).ok());
+  }
+  EXPECT_EQ(Metric(*units[0], "effect_sd"), Metric(*units[5], "effect_sd"));
+  EXPECT_EQ(Metric(*units[5], "sqrt_pehe_out"), Metric(*again[5], "sqrt_pehe_out"));
+  EXPECT_NE(Metric(*units[5], "sqrt_pehe_out"), Metric(*other[5], "sqrt_pehe_out"));
+}
+
+TEST(CausalLineTest, UnitsGoOnFromTheirStateBitForBit) {
+  CausalConfig config = Parse(kSmall);
+  ASSERT_TRUE(CausalLine().FinishConfig(config).ok());
+  const auto whole = Units(config, 3);
+  for (const int64_t stop : {0, 17, 40}) {
+    const auto stopped = Units(config, 3);
+    const auto resumed = Units(config, 3);
+    for (size_t i = 0; i < whole.size(); ++i) {
+      ASSERT_TRUE(whole[i]->Advance(1000).ok());
+      ASSERT_TRUE(stopped[i]->Advance(stop).ok());
+      const auto state = stopped[i]->Save();
+      ASSERT_TRUE(state.ok()) << state.status().message();
+      stopped[i]->Release();
+      ASSERT_TRUE(resumed[i]->Load(*state).ok());
+      EXPECT_EQ(resumed[i]->steps_done(), stopped[i]->steps_done());
+      ASSERT_TRUE(resumed[i]->Advance(1000).ok());
+      const auto expected = whole[i]->Results().measurements;
+      const auto results = resumed[i]->Results().measurements;
+      ASSERT_EQ(results.size(), expected.size());
+      for (size_t m = 0; m < results.size(); ++m) {
+        EXPECT_EQ(results[m].metric, expected[m].metric);
+        EXPECT_EQ(results[m].value, expected[m].value) << results[m].metric;
+      }
+      // A state of another unit is refused.
+      EXPECT_FALSE(resumed[i]->Load(*whole[(i + 1) % whole.size()]->Save()).ok());
+    }
+  }
+}
+
+TEST(CausalLineTest, AMethodsNetStandsOnTopOfTheConfigurations) {
+  CausalConfig config = Parse(R"(
+    data { ihdp {} }
+    net { trunk: [8, 8] steps: 40 representation { distance: SINKHORN } }
+    methods { name: "own" net { trunk: [5] alpha: 2 representation { iterations: 3 } } })");
+  ASSERT_TRUE(CausalLine().FinishConfig(config).ok());
+  const NetOptions options = NetOptionsOf(Override(config.net(), config.methods(0).net()));
+  EXPECT_THAT(options.network.trunk, ::testing::ElementsAre(5));
+  EXPECT_THAT(options.network.head, ::testing::ElementsAre(32, 32));
+  EXPECT_EQ(options.steps, 40);
+  EXPECT_EQ(options.objective.alpha, 2);
+  EXPECT_EQ(options.objective.balance.kind, DiscrepancyKind::kSinkhorn);
+  EXPECT_EQ(options.objective.balance.iterations, 3);
+  // Defaults are part of the configuration, so of the fingerprint.
+  EXPECT_TRUE(config.net().has_learning_rate());
+  EXPECT_TRUE(config.net().representation().has_debiased());
+}
+
+TEST(CausalLineTest, SaysWhatIsWrongWithMethods) {
+  CausalConfig none = Parse("data { ihdp {} }");
+  EXPECT_THAT(CausalLine().FinishConfig(none).message(), HasSubstr("must name at least one"));
+  CausalConfig twice = Parse("data { ihdp {} } methods { ols_1 {} } methods { ols_1 {} }");
+  EXPECT_THAT(CausalLine().FinishConfig(twice).message(), HasSubstr("already"));
+  CausalConfig name = Parse("data { ihdp {} } methods { name: \"Best Net\" net {} }");
+  EXPECT_THAT(CausalLine().FinishConfig(name).message(), HasSubstr("lower_snake_case"));
+  CausalConfig shared =
+      Parse("data { ihdp {} } methods { name: \"t_net\" net { shared: false alpha: 1 } }");
+  ASSERT_TRUE(CausalLine().FinishConfig(shared).ok());
+  auto experiment = CausalLine().Prepare(shared, "");
+  ASSERT_TRUE(experiment.ok());
+  EXPECT_THAT((*experiment)->Units(0).status().message(), HasSubstr("no shared features"));
+}
+
+}  // namespace
+}  // namespace perennial::causal
