@@ -114,12 +114,15 @@ absl::StatusOr<ModelFactory> MakeMetaLearner(const MethodConfig& method, const N
   switch (config.base()) {
     case MetaLearnerConfig::BOOSTING: {
       const BoostingConfig& boosting = config.boosting();
-      PERENNIAL_ASSIGN_OR_RETURN(options.outcome,
-                                 Boosting::Create({.rounds = boosting.rounds(),
-                                                   .learning_rate = boosting.learning_rate(),
-                                                   .leaves = boosting.leaves(),
-                                                   .min_data_in_leaf = boosting.min_data_in_leaf(),
-                                                   .lambda = boosting.lambda()}));
+      PERENNIAL_ASSIGN_OR_RETURN(
+          options.outcome,
+          Boosting::Create({.rounds = boosting.rounds(),
+                            .learning_rate = boosting.learning_rate(),
+                            .leaves = boosting.leaves(),
+                            .min_data_in_leaf = boosting.min_data_in_leaf(),
+                            .lambda = boosting.lambda(),
+                            .early_stopping_share = boosting.early_stopping_share(),
+                            .patience = boosting.patience()}));
       options.propensity = options.outcome;
       break;
     }

@@ -12,7 +12,6 @@
 #include "causal/estimators/ridge.h"
 #include "causal/models/model.h"
 #include "causal/models/regressor.h"
-#include "common/base/excerpt.h"
 #include "common/random/stream.h"
 #include "common/record/safetensors.h"
 #include "common/testing/mutation.h"
@@ -42,11 +41,6 @@ Observations Sample() {
   return o;
 }
 
-// The messages of the files' reader quote names as they stand in the file, line breaks and all.
-absl::Status OneLine(const absl::Status& status) {
-  return absl::Status(status.code(), base::Excerpt(status.message(), 1000));
-}
-
 void MutateRestore(const Regressor& regressor) {
   const Observations o = Sample();
   const auto fit =
@@ -56,7 +50,7 @@ void MutateRestore(const Regressor& regressor) {
       RunMutations({.corpus = {(*fit)->Serialize()}, .tokens = Tokens()},
                    [&](absl::string_view bytes) -> absl::Status {
                      const auto restored = regressor.Restore(std::string(bytes));
-                     if (!restored.ok()) return OneLine(restored.status());
+                     if (!restored.ok()) return restored.status();
                      // What is accepted is whole: it writes what it reads.
                      const auto again = regressor.Restore((*restored)->Serialize());
                      EXPECT_TRUE(again.ok()) << again.status();
@@ -83,10 +77,10 @@ TEST(EstimatorsMutation, Baselines) {
       RunMutations({.corpus = {*writer.Finish()}, .tokens = Tokens()},
                    [&](absl::string_view bytes) -> absl::Status {
                      const auto file = record::SafetensorsFile::Parse(std::string(bytes));
-                     if (!file.ok()) return OneLine(file.status());
+                     if (!file.ok()) return file.status();
                      const auto other = *factory({.observations = o, .stream = random::Stream(0)});
                      const absl::Status status = other->Load("m.", *file);
-                     if (!status.ok()) return OneLine(status);
+                     if (!status.ok()) return status;
                      EXPECT_TRUE(other->Advance(1).ok());
                      EXPECT_TRUE(other->Predict(o.x()).ok());
                      return absl::OkStatus();

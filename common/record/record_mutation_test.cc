@@ -33,11 +33,10 @@ std::string TestData(absl::string_view name) {
 }
 
 const std::vector<std::string>& JsonTokens() {
-  static const auto* const tokens =
-      new std::vector<std::string>{"{",    "}",       "[",     "]",    ",",     ":",
-                                   "\"",   "{\"a\":", "[[",    "null", "true",  "1e9",
-                                   "-1",   "1e999",   "\\u00", "{}",   "\\ud8", "\"\"",
-                                   "\xff", "\"a\"",   "[]",    "\\",   "é",     "\"x\":"};
+  static const auto* const tokens = new std::vector<std::string>{
+      "{",    "}",    "[",     "]",  ",",     ":",     "\"",    "{\"a\":", "[[",
+      "null", "true", "1e9",   "-1", "1e999", "\\u00", "{}",    "\\ud8",   "\"\"",
+      "\xff", "\\n",  "\"a\"", "[]", "\\",    "é",     "\"x\":"};
   return *tokens;
 }
 

@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/base/excerpt.h"
 #include "common/base/json_text.h"
 #include "common/base/nearest_name.h"
 #include "common/base/status_macros.h"
@@ -133,7 +134,7 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
                  : value == "shape"        ? &entry_->has_shape
                  : value == "data_offsets" ? &entry_->has_offsets
                                            : nullptr;
-    if (seen == nullptr) return Fail(absl::StrCat("unknown key \"", value, "\""));
+    if (seen == nullptr) return Fail(absl::StrCat("unknown key \"", base::Excerpt(value), "\""));
     if (std::exchange(*seen, true)) return Fail(absl::StrCat("\"", value, "\" is given twice"));
     return true;
   }
@@ -170,9 +171,9 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
 
  private:
   bool Fail(absl::string_view message) {
-    // Names may be of any length in a hostile file.
+    // Names may be anything in a hostile file.
     error_ = name_.empty() ? std::string(message)
-                           : absl::StrCat("tensor \"", name_.substr(0, 100), "\": ", message);
+                           : absl::StrCat("tensor \"", base::Excerpt(name_), "\": ", message);
     return false;
   }
 
@@ -189,10 +190,10 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
 };
 
 absl::StatusOr<TensorInfo> CheckEntry(const std::string& name, HeaderReader::Entry entry) {
-  const std::string where = absl::StrCat("tensor \"", name.substr(0, 100), "\": ");
+  const std::string where = absl::StrCat("tensor \"", base::Excerpt(name), "\": ");
   const std::optional<DType> dtype = DTypeByName(entry.dtype);
   if (!dtype) {
-    return Corrupt(absl::StrCat(where, "the type \"", entry.dtype.substr(0, 20),
+    return Corrupt(absl::StrCat(where, "the type \"", base::Excerpt(entry.dtype, 20),
                                 "\" is not read here; allowed: U8, I32, I64, U64, F32, F64"));
   }
   const std::optional<int64_t> bytes = ByteSize(*dtype, entry.shape);
@@ -364,7 +365,7 @@ absl::StatusOr<absl::string_view> SafetensorsFile::BytesOf(absl::string_view nam
   const auto found = tensors_.find(std::string(name));
   if (found == tensors_.end()) {
     std::vector<std::string> names;
-    for (const auto& [other, info] : tensors_) names.push_back(other);
+    for (const auto& [other, info] : tensors_) names.push_back(base::Excerpt(other));
     return absl::NotFoundError(base::UnknownNameMessage("tensor", name, names));
   }
   const TensorInfo& info = found->second;
