@@ -7,6 +7,9 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "causal/estimators/logistic.h"
+#include "causal/estimators/selection.h"
+#include "causal/models/boosting.h"
 #include "common/base/logging.h"
 #include "common/base/status_macros.h"
 #include "common/population/guarded.h"
@@ -20,6 +23,7 @@ namespace {
 constexpr char kFitPrefix[] = "fit.";
 constexpr char kCrossFitPrefix[] = "cross_fit.";
 constexpr char kOutcomeUnit[] = "outcome";
+constexpr char kSquaredUnit[] = "outcome^2";
 
 double Mean(const std::vector<double>& values) {
   double sum = 0;
@@ -47,10 +51,15 @@ absl::StatusOr<std::unique_ptr<EffectUnit>> EffectUnit::Create(EffectUnitOptions
 
 absl::StatusOr<EffectUnit::Work> EffectUnit::Begin() const {
   const random::Stream root(options_.seed);
-  PERENNIAL_ASSIGN_OR_RETURN(const Observations all,
-                             options_.source->Draw(root.Split("realisation")));
+  PERENNIAL_ASSIGN_OR_RETURN(Realisation drawn, options_.source->Realise(options_.seed));
   Work work;
-  PERENNIAL_ASSIGN_OR_RETURN(work.split, SplitUnits(all, options_.test_share, root.Split("split")));
+  work.att = drawn.att;
+  if (drawn.test.has_value()) {
+    work.split = {.in = std::move(drawn.units), .out = *std::move(drawn.test)};
+  } else {
+    PERENNIAL_ASSIGN_OR_RETURN(work.split,
+                               SplitUnits(drawn.units, options_.test_share, root.Split("split")));
+  }
   FitData data = {.observations = work.split.in,
                   .unlabelled_covariates = work.split.out.covariates,
                   .unlabelled_treatment = work.split.out.treatment,
@@ -130,8 +139,83 @@ absl::Status EffectUnit::Measure() {
       if (split.in.treatment[i] == static_cast<int32_t>(a) + 1) treated.push_back(in.effect[a][i]);
     }
     if (!treated.empty()) add("att", Mean(treated));
+    if (errors_in.empty() && !treated.empty()) MeasureAgainstExperiment(Mean(treated));
   }
+  if (options_.selection_share > 0) PERENNIAL_RETURN_IF_ERROR(MeasureSelection());
   return options_.average.has_value() ? MeasureAverages(in, errors_in) : absl::OkStatus();
+}
+
+absl::Status EffectUnit::MeasureSelection() {
+  const Observations& in = work_->split.in;
+  const Observations& held_out = work_->selection;
+  PERENNIAL_ASSIGN_OR_RETURN(const Predictions predictions, work_->fit->Predict(held_out.x()));
+
+  // Nuisances are the same for all methods of a realisation.
+  const random::Stream stream = random::Stream(options_.seed).Split("selection_nuisances");
+  Predictions nuisances = {.effect = {},
+                           .outcome = std::vector(2, std::vector<double>(held_out.size())),
+                           .propensity = std::vector(2, std::vector<double>(held_out.size()))};
+  PERENNIAL_ASSIGN_OR_RETURN(const auto boosting, Boosting::Create({}));
+  for (int32_t arm = 0; arm < 2; ++arm) {
+    std::vector<int32_t> rows;
+    for (int32_t i = 0; i < in.size(); ++i) {
+      if (in.treatment[i] == arm) rows.push_back(i);
+    }
+    const Observations of_arm = Select(in, rows);
+    PERENNIAL_ASSIGN_OR_RETURN(const auto fit,
+                               boosting->Fit({.x = of_arm.x(),
+                                              .y = of_arm.outcome,
+                                              .binary = of_arm.binary_outcome,
+                                              .stream = stream.Split(static_cast<uint64_t>(arm))}));
+    fit->Predict(held_out.x(), nuisances.outcome[arm]);
+  }
+  SetEffects(nuisances);
+  PERENNIAL_ASSIGN_OR_RETURN(const LogisticFit logistic,
+                             FitLogistic(in.x(), in.treatment, in.arms, {}, {}));
+  std::vector<double> p(2);
+  for (int64_t i = 0; i < held_out.size(); ++i) {
+    logistic.Predict(held_out.x().row(i), p);
+    for (int arm = 0; arm < 2; ++arm) nuisances.propensity[arm][i] = p[arm];
+  }
+
+  // Neighbours are looked for among all units with outcomes.
+  Observations all = in;
+  all.covariates.insert(all.covariates.end(), held_out.covariates.begin(),
+                        held_out.covariates.end());
+  all.treatment.insert(all.treatment.end(), held_out.treatment.begin(), held_out.treatment.end());
+  all.outcome.insert(all.outcome.end(), held_out.outcome.begin(), held_out.outcome.end());
+  PERENNIAL_ASSIGN_OR_RETURN(const NeighbourEffects neighbours,
+                             NeighbourEffectsOf(all, /*arm=*/1, NeighbourSide::kBoth));
+  std::vector<double> of_held_out(held_out.size());
+  for (size_t i = 0; i < neighbours.units.size(); ++i) {
+    if (neighbours.units[i] >= in.size()) {
+      of_held_out[neighbours.units[i] - in.size()] = neighbours.effect[i];
+    }
+  }
+  PERENNIAL_ASSIGN_OR_RETURN(const SelectionCriteria criteria,
+                             SelectionCriteriaOf(held_out, predictions, nuisances, of_held_out));
+  const auto add = [&](absl::string_view name, absl::string_view unit, double value) {
+    measurements_.push_back({absl::StrCat("selection_", name), std::string(unit), value});
+  };
+  if (criteria.factual_loss.has_value()) {
+    add("factual_loss", kSquaredUnit, *criteria.factual_loss);
+  }
+  add("pehe_nn", kOutcomeUnit, criteria.pehe_nn);
+  add("dr_loss", kSquaredUnit, criteria.dr_loss);
+  add("r_loss", kSquaredUnit, criteria.r_loss);
+  return absl::OkStatus();
+}
+
+void EffectUnit::MeasureAgainstExperiment(double att) {
+  if (!work_->att.has_value()) return;
+  const ExperimentalEffect& experiment = *work_->att;
+  const auto add = [&](absl::string_view name, double value) {
+    measurements_.push_back({std::string(name), kOutcomeUnit, value});
+  };
+  add("att_error", std::abs(att - experiment.effect));
+  add("att_bias", att - experiment.effect);
+  add("att_experiment", experiment.effect);
+  add("att_experiment_standard_error", experiment.standard_error);
 }
 
 absl::Status EffectUnit::MeasureAverages(const Predictions& in,
@@ -154,7 +238,10 @@ absl::Status EffectUnit::MeasureAverages(const Predictions& in,
       add("", kOutcomeUnit, estimate.value);
       add("_standard_error", kOutcomeUnit, estimate.standard_error);
       add("_width", kOutcomeUnit, estimate.high - estimate.low);
-      if (errors.empty()) continue;
+      if (errors.empty()) {
+        if (estimand == Estimand::kAtt) MeasureAgainstExperiment(estimate.value);
+        continue;
+      }
       // The truth, from what the predictions miss it by.
       double mean = 0;
       double count = 0;

@@ -4,7 +4,13 @@
 // Results, where the truth is known (arms beyond the first treatment add their number to a name,
 // `sqrt_pehe_out_2`): sqrt_pehe_in and sqrt_pehe_out, of units seen and not seen; ate_error,
 // att_error, magnitudes, and ate_bias, att_bias with their sign, of units seen; ate_error_out;
-// always: ate, att, average effects of units seen. In the unit of the outcome.
+// always: ate, att, average effects of units seen. In the unit of the outcome. Where an experiment
+// tells the effect on the treated (two arms), att_error and att_bias are against its finding, which
+// has an error of its own: att_experiment, att_experiment_standard_error.
+//
+// With a selection_share: selection_factual_loss, selection_pehe_nn, selection_dr_loss and
+// selection_r_loss (estimators/selection.h), whose nuisances are boosted trees in each arm and a
+// logistic regression of the arm, fitted to the units seen.
 //
 // Average effects are the mean predicted ones, or those of an estimator with cross-fitted nuisances
 // (AverageOptions); these bring ate_standard_error, ate_width, the width of its 95 % interval, and
@@ -48,7 +54,10 @@ struct AverageOptions {
 struct EffectUnitOptions {
   population::UnitKey key;
   std::shared_ptr<const SampleSource> source;
-  double test_share = 0;
+  double test_share = 0;  // Of units that have no test units of their own beside them.
+  // Of the units that are left, a share that is not fitted to, for the criteria of selection; 0:
+  // none are measured. For two arms.
+  double selection_share = 0;
   ModelFactory model;
   std::optional<AverageOptions> average = {};
   // Of the realisation: methods of equal seed see the same units and draw from the same streams.
@@ -74,7 +83,9 @@ class EffectUnit final : public population::Unit {
  private:
   // What a unit at work needs.
   struct Work {
-    Split split;
+    Split split;             // In: fitted to; out: neither fitted to nor selected by.
+    Observations selection;  // Empty if there is no selection_share.
+    std::optional<ExperimentalEffect> att;
     std::unique_ptr<ModelFit> fit;
     std::unique_ptr<CrossFit> cross_fit;  // Null if averages are of predictions.
 
@@ -84,6 +95,9 @@ class EffectUnit final : public population::Unit {
   explicit EffectUnit(EffectUnitOptions options) : options_(std::move(options)) {}
   absl::StatusOr<Work> Begin() const;
   absl::Status Measure();
+  // Of the average effect on the treated, where an experiment tells it.
+  void MeasureAgainstExperiment(double att);
+  absl::Status MeasureSelection();
   absl::Status MeasureAverages(const Predictions& in, const std::vector<EffectErrors>& errors);
 
   EffectUnitOptions options_;

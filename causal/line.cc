@@ -1,6 +1,9 @@
 #include "causal/line.h"
 
+#include <algorithm>
+#include <iterator>
 #include <numeric>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -8,7 +11,9 @@
 #include "causal/causal.pb.h"
 #include "causal/effect_unit.h"
 #include "causal/registry.h"
+#include "causal/selection_table.h"
 #include "causal/sources.h"
+#include "causal/studies/atlas_study.h"
 #include "common/base/nearest_name.h"
 #include "common/base/status_macros.h"
 
@@ -19,8 +24,9 @@ constexpr uint64_t kDefaultRealisations = 20;
 
 class CausalExperiment final : public experiment::Experiment {
  public:
-  CausalExperiment(CausalConfig config, std::shared_ptr<const SampleSource> source)
-      : config_(std::move(config)), source_(std::move(source)) {}
+  CausalExperiment(CausalConfig config, std::shared_ptr<const SampleSource> source,
+                   std::optional<AtlasStudy> atlas)
+      : config_(std::move(config)), source_(std::move(source)), atlas_(std::move(atlas)) {}
 
   std::string data_digest() const override { return source_->digest(); }
 
@@ -28,15 +34,20 @@ class CausalExperiment final : public experiment::Experiment {
     std::vector<std::unique_ptr<population::Unit>> units;
     for (const MethodConfig& method : config_.methods()) {
       PERENNIAL_ASSIGN_OR_RETURN(ModelFactory model, MakeModel(method, config_.net()));
-      PERENNIAL_ASSIGN_OR_RETURN(auto unit,
-                                 EffectUnit::Create({.key = {MethodName(method), source_->group(),
-                                                             "realisation", absl::StrCat(seed)},
-                                                     .source = source_,
-                                                     .test_share = config_.split().test_share(),
-                                                     .model = std::move(model),
-                                                     .average = AverageOf(method),
-                                                     .seed = seed}));
+      PERENNIAL_ASSIGN_OR_RETURN(
+          auto unit, EffectUnit::Create({.key = {MethodName(method), source_->group(),
+                                                 "realisation", absl::StrCat(seed)},
+                                         .source = source_,
+                                         .test_share = config_.split().test_share(),
+                                         .selection_share = config_.split().selection_share(),
+                                         .model = std::move(model),
+                                         .average = AverageOf(method),
+                                         .seed = seed}));
       units.push_back(std::move(unit));
+    }
+    if (atlas_.has_value()) {
+      PERENNIAL_ASSIGN_OR_RETURN(auto cells, atlas_->Units(seed));
+      std::ranges::move(cells, std::back_inserter(units));
     }
     return units;
   }
@@ -44,6 +55,7 @@ class CausalExperiment final : public experiment::Experiment {
  private:
   const CausalConfig config_;
   const std::shared_ptr<const SampleSource> source_;
+  const std::optional<AtlasStudy> atlas_;
 };
 
 const CausalConfig& Cast(const google::protobuf::Message& config) {
@@ -64,8 +76,8 @@ std::unique_ptr<google::protobuf::Message> CausalLine::NewConfig() const {
 
 absl::Status CausalLine::FinishConfig(google::protobuf::Message& message) const {
   auto& config = *google::protobuf::DynamicCastToGenerated<CausalConfig>(&message);
-  if (config.methods().empty()) {
-    return absl::InvalidArgumentError("methods: must name at least one");
+  if (config.methods().empty() && config.atlas().empty()) {
+    return absl::InvalidArgumentError("methods: must name at least one, or there must be an atlas");
   }
   std::set<std::string> names;
   for (int i = 0; i < config.methods_size(); ++i) {
@@ -84,7 +96,7 @@ absl::Status CausalLine::FinishConfig(google::protobuf::Message& message) const 
   // What neither the configuration nor a method says is said here, so that it is part of the run's
   // fingerprint.
   *config.mutable_net() = Override(config.net(), NetConfig());
-  return absl::OkStatus();
+  return CheckAtlas(config);
 }
 
 absl::StatusOr<std::unique_ptr<experiment::Experiment>> CausalLine::Prepare(
@@ -92,7 +104,11 @@ absl::StatusOr<std::unique_ptr<experiment::Experiment>> CausalLine::Prepare(
   const CausalConfig& config = Cast(message);
   PERENNIAL_ASSIGN_OR_RETURN(std::shared_ptr<const SampleSource> source,
                              MakeSampleSource(config.data(), data_folder));
-  return std::make_unique<CausalExperiment>(config, std::move(source));
+  std::optional<AtlasStudy> atlas;
+  if (!config.atlas().empty()) {
+    PERENNIAL_ASSIGN_OR_RETURN(atlas, AtlasStudy::Create(config));
+  }
+  return std::make_unique<CausalExperiment>(config, std::move(source), std::move(atlas));
 }
 
 std::vector<experiment::Headline> CausalLine::headlines() const {
@@ -102,6 +118,21 @@ std::vector<experiment::Headline> CausalLine::headlines() const {
       {.metric = "sqrt_pehe_out", .label = "sqrt PEHE, out", .heavy_tailed = true, .wins = true},
       {.metric = "ate_error", .label = "ATE error", .heavy_tailed = true},
       {.metric = "att_error", .label = "ATT error", .heavy_tailed = true}};
+}
+
+absl::Status CausalLine::AddPlots(const google::protobuf::Message& message,
+                                  const std::vector<experiment::FinishedUnit>& units,
+                                  report::Document& document) const {
+  const CausalConfig& config = Cast(message);
+  if (!config.atlas().empty()) {
+    PERENNIAL_RETURN_IF_ERROR(AddAtlas(GridOf(config.atlas(0)), units, document));
+  }
+  PERENNIAL_ASSIGN_OR_RETURN(const std::optional<report::Table> selection, SelectionTable(units));
+  if (selection.has_value()) {
+    document.AddSection("Selection without counterfactuals");
+    document.AddTable(*selection);
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace perennial::causal

@@ -10,6 +10,7 @@
 #include "causal/estimators/logistic.h"
 #include "causal/estimators/ridge.h"
 #include "causal/models/boosting.h"
+#include "causal/models/ensemble.h"
 #include "causal/models/meta_learners.h"
 #include "causal/nets/net_regressor.h"
 #include "common/base/logging.h"
@@ -57,6 +58,8 @@ NetConfig DefaultNet() {
   control.set_strata(5);
   control.set_anneal(options.anneal_beta);
   config.set_adversary(options.adversary.weight);
+  config.set_offset(false);
+  config.set_ensemble(1);
   config.set_transductive(NetConfig::INDUCTIVE);
   return config;
 }
@@ -99,10 +102,12 @@ DiscrepancyConfig DiscrepancyOf(const RepresentationConfig& config) {
 }
 
 absl::StatusOr<ModelFactory> MakeNet(const MethodConfig& method, const NetConfig& net) {
-  return ModelFactory([options = NetOptionsOf(Override(net, method.net()))](
-                          FitData data) -> absl::StatusOr<std::unique_ptr<ModelFit>> {
+  const NetConfig config = Override(net, method.net());
+  ModelFactory factory =
+      [options = NetOptionsOf(config)](FitData data) -> absl::StatusOr<std::unique_ptr<ModelFit>> {
     return NetFit::Create(options, std::move(data));
-  });
+  };
+  return config.ensemble() > 1 ? Ensemble(std::move(factory), config.ensemble()) : factory;
 }
 
 absl::StatusOr<ModelFactory> MakeMetaLearner(const MethodConfig& method, const NetConfig& net) {
@@ -189,7 +194,8 @@ NetOptions NetOptionsOf(const NetConfig& config) {
                      .activation = ActivationOf(config.activation()),
                      .dropout = config.dropout(),
                      .shared = config.shared(),
-                     .propensity = config.propensity() > 0 || config.targeted() > 0};
+                     .propensity = config.propensity() > 0 || config.targeted() > 0,
+                     .offset = config.offset()};
   const RepresentationConfig& representation = config.representation();
   const ControlOutcomesConfig& control = config.control_outcomes();
   options.objective = {

@@ -200,6 +200,12 @@ absl::Status ContinualLine::FinishConfig(google::protobuf::Message& message) con
       return absl::InvalidArgumentError(
           absl::StrCat("searches: ", base::UnknownNameMessage("method", search.name(), known)));
     }
+    if (search.trials() != config.searches(0).trials()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "searches: ", config.searches(0).name(), " has ", config.searches(0).trials(),
+          " trials and ", search.name(), " ", search.trials(),
+          "; methods are compared at equal budgets: give all the same number"));
+    }
   }
   return Methods(config).status();
 }

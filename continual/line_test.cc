@@ -192,6 +192,18 @@ TEST(ContinualLineTest, ASearchOnSeedsThatAreEvaluatedIsRefused) {
   }
 }
 
+TEST(ContinualLineTest, SearchesOfUnequalBudgetsAreRefused) {
+  const absl::Status status = RunSmall(
+      "unequal",
+      {"methods=[{er {}}, {naive {}}]", kHeldOut,
+       "searches=[{name: \"er\" trials: 3 fields: [{path: \"training.learning_rate\" log_uniform { "
+       "min: 0.01 max: 0.1 }}]}, {name: \"naive\" trials: 2 fields: [{path: "
+       "\"training.learning_rate\" log_uniform { min: 0.01 max: 0.1 }}]}]"},
+      "1000");
+  EXPECT_FALSE(status.ok());
+  EXPECT_THAT(std::string(status.message()), HasSubstr("er has 3 trials and naive 2"));
+}
+
 // Every search is ready to run as it stands: it parses, all its trials are valid, and it holds
 // images out.
 TEST(ContinualLineTest, EverySearchParsesAndValidates) {

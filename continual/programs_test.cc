@@ -274,7 +274,7 @@ TEST_F(ProgramsTest, BestTrialsShowsWhatASearchFound) {
       {"--seeds", "1000..1001", "--out", "search", "--set", "stream.images.held_out=15", "--set",
        "training.learning_rate=0.0001", "--set",
        "searches=[{name: \"er\" trials: 3 fields: [{path: \"training.learning_rate\" log_uniform "
-       "{ min: 0.02 max: 0.5 }}]}, {name: \"naive\" trials: 2 fields: [{path: "
+       "{ min: 0.02 max: 0.5 }}]}, {name: \"naive\" trials: 3 fields: [{path: "
        "\"training.batch_size\" choices { value: [\"5\", \"20\"] }}, {path: "
        "\"training.momentum\" uniform { min: 0.5 max: 0.9 }}]}]"});
   ASSERT_EQ(search.exit_code, 0) << search.log;
@@ -289,10 +289,10 @@ TEST_F(ProgramsTest, BestTrialsShowsWhatASearchFound) {
   for (const auto& [unit, value] : Values("search", "average_accuracy")) {
     means[unit.first] += value / 2;
   }
-  ASSERT_EQ(means.size(), 3u + 2 + 1);
+  ASSERT_EQ(means.size(), 3u + 3 + 1);
 
   const std::vector<std::string> lines = Lines(Contents("trials.csv"));
-  ASSERT_EQ(lines.size(), 1u + 3 + 2);
+  ASSERT_EQ(lines.size(), 1u + 3 + 3);
   EXPECT_EQ(lines[0], "method,trial,seeds,score,settings");
   std::map<std::string, std::vector<std::string>> best;  // By method: the cells of its first line.
   std::set<std::string> trials;
@@ -319,15 +319,15 @@ TEST_F(ProgramsTest, BestTrialsShowsWhatASearchFound) {
       before = cells[3];
     }
   }
-  EXPECT_THAT(trials, ElementsAre("er_t00", "er_t01", "er_t02", "naive_t00", "naive_t01"));
+  EXPECT_THAT(trials,
+              ElementsAre("er_t00", "er_t01", "er_t02", "naive_t00", "naive_t01", "naive_t02"));
   EXPECT_NE(best["er"][1], "0") << "as it stands it hardly learns";
   // Of each method a line of the table.
   for (const auto& [method, cells] : best) {
     const std::string trial = absl::StrCat(method, "_t0", cells[1]);
     EXPECT_THAT(shown.out, ::testing::ContainsRegex(absl::StrFormat(
-                               "\n%s +%d +%.4f +%.4f +%s +%s", method, method == "er" ? 3 : 2,
-                               means.at(method + "_t00"), means.at(trial), cells[1],
-                               cells[4].substr(0, cells[4].find(' ')))));
+                               "\n%s +3 +%.4f +%.4f +%s +%s", method, means.at(method + "_t00"),
+                               means.at(trial), cells[1], cells[4].substr(0, cells[4].find(' ')))));
   }
   EXPECT_THAT(shown.out, Not(HasSubstr("joint"))) << "not searched";
 }

@@ -23,6 +23,7 @@
 #include "common/base/runfiles.h"
 #include "common/base/status_macros.h"
 #include "common/data/fashion_mnist.h"
+#include "common/data/npy_writer.h"
 #include "common/experiment/command_line.h"
 #include "common/experiment/configuration.h"
 #include "common/experiment/surroundings.h"
@@ -64,32 +65,15 @@ absl::Status Time(population::Unit& unit, const std::string& stream) {
   return absl::OkStatus();
 }
 
-// Version 1.0 of NumPy's format, little endian.
-absl::Status WriteNpy(const std::string& path, absl::string_view type, absl::string_view shape,
-                      absl::string_view bytes) {
-  std::string header =
-      absl::StrCat("{'descr': '", type, "', 'fortran_order': False, 'shape': ", shape, ", }");
-  while ((10 + header.size() + 1) % 64 != 0) header += ' ';
-  header += '\n';
-  std::string file("\x93NUMPY\x01\x00", 8);
-  file += static_cast<char>(header.size() & 0xff);
-  file += static_cast<char>(header.size() >> 8);
-  absl::StrAppend(&file, header, bytes);
-  return base::WriteFileAtomically(path, file);
-}
-
 absl::Status WriteImages(const ImageView& view, const std::string& prefix) {
   std::vector<int32_t> all(view.size());
   std::iota(all.begin(), all.end(), 0);
   const data::LabeledImages images = view.Select(all);
-  PERENNIAL_RETURN_IF_ERROR(
-      WriteNpy(absl::StrCat(prefix, "_images.npy"), "|u1",
-               absl::StrCat("(", images.size(), ", ", images.height, ", ", images.width, ")"),
-               {reinterpret_cast<const char*>(images.pixels.data()), images.pixels.size()}));
-  return WriteNpy(absl::StrCat(prefix, "_labels.npy"), "<i4",
-                  absl::StrCat("(", images.size(), ",)"),
-                  {reinterpret_cast<const char*>(images.labels.data()),
-                   images.labels.size() * sizeof(int32_t)});
+  PERENNIAL_RETURN_IF_ERROR(data::WriteNpy<uint8_t>(absl::StrCat(prefix, "_images.npy"),
+                                                    {images.size(), images.height, images.width},
+                                                    images.pixels));
+  return data::WriteNpy<int32_t>(absl::StrCat(prefix, "_labels.npy"), {images.size()},
+                                 images.labels);
 }
 
 absl::Status Export(const ContinualConfig& config, const std::string& data_folder, uint64_t seed,

@@ -1,14 +1,36 @@
 // Where the units of a study come from.
+//
+//   PERENNIAL_ASSIGN_OR_RETURN(const Realisation third, source.Realise(/*seed=*/3));
+//   third.units;  // For models; third.test, where it is there, to test them.
 #ifndef PERENNIAL_CAUSAL_DATA_SAMPLE_SOURCE_H_
 #define PERENNIAL_CAUSAL_DATA_SAMPLE_SOURCE_H_
 
+#include <cstdint>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "causal/data/observations.h"
+#include "common/base/status_macros.h"
 #include "common/random/stream.h"
 
 namespace perennial::causal {
+
+// The average effect on the treated as an experiment found it, which itself has an error.
+struct ExperimentalEffect {
+  double effect = 0;
+  double standard_error = 0;
+};
+
+struct Realisation {
+  Observations units = {};
+  // Test units of their own: of another file, of another population. Otherwise a share of `units`
+  // may be held out.
+  std::optional<Observations> test = {};
+  // What stands in for the truth where effects are not known, but one of the two.
+  std::optional<ExperimentalEffect> att = {};
+};
 
 // Draws realisations. Thread-safe.
 class SampleSource {
@@ -16,8 +38,15 @@ class SampleSource {
   virtual ~SampleSource() = default;
   virtual std::string group() const = 0;   // "ihdp_hill_b", lower_snake_case.
   virtual std::string digest() const = 0;  // Of the files that it reads; "none" if it reads none.
-  // All that is random comes from below the stream; a valid sample.
+  // Units alone. All that is random comes from below the stream; a valid sample.
   virtual absl::StatusOr<Observations> Draw(const random::Stream& stream) const = 0;
+  // The realisation of a seed: that of its number where a data set counts them, otherwise Draw
+  // from the seed's stream "realisation".
+  virtual absl::StatusOr<Realisation> Realise(uint64_t seed) const {
+    Realisation realisation;
+    PERENNIAL_ASSIGN_OR_RETURN(realisation.units, Draw(random::Stream(seed).Split("realisation")));
+    return realisation;
+  }
 };
 
 }  // namespace perennial::causal

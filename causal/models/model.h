@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -52,6 +53,9 @@ struct FitData {
   std::vector<double> unlabelled_covariates = {};
   std::vector<int32_t> unlabelled_treatment = {};
   random::Stream stream;  // All that is random is drawn from streams below this one.
+  // But for which units a network holds out to choose its weights, where this is given: it tells
+  // the part of that choice from the part of the initial weights.
+  std::optional<random::Stream> held_out_stream = {};
 };
 
 class ModelFit {

@@ -57,7 +57,8 @@ absl::StatusOr<EffectNetwork> EffectNetwork::Create(const EffectNetworkOptions& 
   return EffectNetwork{.network = std::move(network),
                        .features = features,
                        .heads = std::move(heads),
-                       .propensity = options.propensity ? blocks : -1};
+                       .propensity = options.propensity ? blocks : -1,
+                       .offset = options.offset};
 }
 
 }  // namespace perennial::causal

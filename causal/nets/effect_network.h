@@ -30,6 +30,9 @@ struct EffectNetworkOptions {
   double dropout = 0;       // Behind each hidden layer.
   bool shared = true;       // false: a T-net, each arm with a trunk of its own.
   bool propensity = false;  // A linear head on the shared features, one logit an arm.
+  // The head of a treated arm predicts what it adds to the control's outcome, so that effects are
+  // fitted directly (as OffsetNet, Curth and van der Schaar 2021).
+  bool offset = false;
 };
 
 struct EffectNetwork {
@@ -42,6 +45,7 @@ struct EffectNetwork {
   int features = -1;       // The block of shared features; -1: there is none.
   std::vector<int> heads;  // [arms], each with one output.
   int propensity = -1;     // The block of propensity logits, [arms]; -1: there is none.
+  bool offset = false;     // Heads of treated arms are differences from the control's.
 
   int arms() const { return static_cast<int>(heads.size()); }
 };

@@ -192,8 +192,9 @@ absl::Status NetFit::Take(const FitData& data) {
     by_arm[observations.treatment[i]].push_back(static_cast<int32_t>(i));
   }
   std::vector<bool> held_out(n);
+  const random::Stream choice = data.held_out_stream.value_or(stream_).Split("validation");
   for (int arm = 0; arm < arms_; ++arm) {
-    random::Stream draws = stream_.Split("validation").Split(static_cast<uint64_t>(arm));
+    random::Stream draws = choice.Split(static_cast<uint64_t>(arm));
     const auto size = static_cast<int32_t>(by_arm[arm].size());
     for (const int32_t index : draws.Sample(size, static_cast<int32_t>(HeldOut(options_, size)))) {
       held_out[by_arm[arm][index]] = true;
@@ -353,7 +354,7 @@ double NetFit::training_flops() const {
       unlabelled_ > 0 ? static_cast<double>(UnlabelledBatch(options_, trained_, unlabelled_)) : 0;
   const double rows = std::min<double>(options_.batch_size, trained_);
   const double asked_again =
-      options_.objective.beta > 0 ? rows * (1 - arm_share_[0]) + unlabelled : 0;
+      options_.objective.beta > 0 || network_.offset ? rows * (1 - arm_share_[0]) + unlabelled : 0;
   const double products =
       (rows + unlabelled) * (3 * trunk - first) + 3 * head * (rows + asked_again);
   return 2 * products * static_cast<double>(options_.steps);
@@ -487,6 +488,11 @@ absl::Status NetFit::Step() {
   return absl::OkStatus();
 }
 
+double NetFit::Output(int arm, double output, int64_t row) const {
+  const bool adds = network_.offset && arm > 0;
+  return adds ? output + double{workspace_.output(network_.heads[0])(row, 0)} : output;
+}
+
 double NetFit::ValidationLoss() {
   double loss = 0;
   double weights = 0;
@@ -503,6 +509,7 @@ double NetFit::ValidationLoss() {
       while (r < rows && treatment_[indices[r]] == arm) ++r;
       ranges[network_.heads[arm]] = {first, r};
     }
+    if (network_.offset) ranges[network_.heads[0]] = {0, rows};
     const data::BatchPart part = {data::InputTable::Floats(covariates_, features_), indices};
     network_.network.Forward<float>(rows_.row(0), data::Batch({&part, 1}), workspace_,
                                     {.rows = ranges});
@@ -510,9 +517,11 @@ double NetFit::ValidationLoss() {
       const int head = network_.heads[arm];
       const MatrixView<const float> output = workspace_.output(head);
       for (int64_t r = 0; r < output.rows; ++r) {
-        const int32_t unit = indices[ranges[head].begin + r];
+        const int64_t place = ranges[head].begin + r;
+        const int32_t unit = indices[place];
+        if (treatment_[unit] != arm) continue;
         const double y = outcome_[unit];
-        const double prediction = output(r, 0);
+        const double prediction = Output(arm, output(r, 0), place);
         const double softplus =
             std::max(prediction, 0.0) + std::log1p(std::exp(-std::abs(prediction)));
         loss += weight_[unit] *
@@ -542,8 +551,9 @@ absl::StatusOr<Predictions> NetFit::Predict(MatrixView<const double> x) const {
     for (int arm = 0; arm < arms_; ++arm) {
       const MatrixView<const float> output = workspace_.output(network_.heads[arm]);
       for (int64_t r = 0; r < rows; ++r) {
+        const double prediction = Output(arm, output(r, 0), r);
         predictions.outcome[arm].push_back(
-            binary_ ? Sigmoid(output(r, 0)) : outcome_mean_ + outcome_deviation_ * output(r, 0));
+            binary_ ? Sigmoid(prediction) : outcome_mean_ + outcome_deviation_ * prediction);
       }
     }
     for (int64_t r = 0; network_.propensity >= 0 && r < rows; ++r) {
@@ -637,6 +647,82 @@ absl::Status NetFit::Load(absl::string_view prefix, const record::SafetensorsFil
   evaluations_since_best_ = counts[2];
   best_loss_ = best[0];
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> NetFit::Export() const {
+  const EffectNetworkOptions& network = options_.network;
+  const int64_t kind[] = {static_cast<int64_t>(network.activation),
+                          network.shared,
+                          network.propensity,
+                          arms_,
+                          binary_,
+                          features_,
+                          network.offset};
+  const double outcome[] = {outcome_mean_, outcome_deviation_};
+  record::SafetensorsWriter writer;
+  PERENNIAL_RETURN_IF_ERROR(writer.Add<int64_t>("kind", {std::ssize(kind)}, kind));
+  PERENNIAL_RETURN_IF_ERROR(
+      writer.Add<int64_t>("trunk", {std::ssize(network.trunk)}, network.trunk));
+  PERENNIAL_RETURN_IF_ERROR(writer.Add<int64_t>("head", {std::ssize(network.head)}, network.head));
+  PERENNIAL_RETURN_IF_ERROR(
+      writer.Add<double>("center", {std::ssize(scale_.center)}, scale_.center));
+  PERENNIAL_RETURN_IF_ERROR(
+      writer.Add<double>("inverse", {std::ssize(scale_.inverse)}, scale_.inverse));
+  PERENNIAL_RETURN_IF_ERROR(writer.Add<double>("outcome", {2}, outcome));
+  PERENNIAL_RETURN_IF_ERROR(writer.Add<float>("row", {rows_.size()}, kept()));
+  return writer.Finish();
+}
+
+absl::StatusOr<std::unique_ptr<NetFit>> NetFit::Restore(std::string bytes) {
+  PERENNIAL_ASSIGN_OR_RETURN(const auto file, record::SafetensorsFile::Parse(std::move(bytes)));
+  int64_t kind[7];
+  double outcome[2];
+  PERENNIAL_RETURN_IF_ERROR(ReadInto<int64_t>(file, "kind", kind));
+  PERENNIAL_RETURN_IF_ERROR(ReadInto<double>(file, "outcome", outcome));
+  const int64_t arms = kind[3];
+  const int64_t features = kind[5];
+  const auto last = static_cast<int64_t>(nn::Activation::kCrelu);
+  if (kind[0] < 0 || kind[0] > last || arms < 2 || arms > 1000 || features < 1 ||
+      features > 1000000 || !std::isfinite(outcome[0]) || !std::isfinite(outcome[1])) {
+    return absl::DataLossError("the bytes are not of a network of effects");
+  }
+  NetOptions options = {.validation_share = 0};
+  options.network = {.activation = static_cast<nn::Activation>(kind[0]),
+                     .shared = kind[1] != 0,
+                     .propensity = kind[2] != 0,
+                     .offset = kind[6] != 0};
+  PERENNIAL_ASSIGN_OR_RETURN(options.network.trunk, file.Read<int64_t>("trunk"));
+  PERENNIAL_ASSIGN_OR_RETURN(options.network.head, file.Read<int64_t>("head"));
+  // No layer is larger than what is there, so that nothing large is made in vain.
+  PERENNIAL_ASSIGN_OR_RETURN(const std::vector<float> row, file.Read<float>("row"));
+  const auto numbers = static_cast<int64_t>(row.size());
+  int64_t width = features;
+  for (const std::vector<int64_t>* widths : {&options.network.trunk, &options.network.head}) {
+    for (const int64_t next : *widths) {
+      if (next < 1 || next > numbers / width) {
+        return absl::DataLossError("the bytes are not of a network of effects");
+      }
+      width = next;
+    }
+  }
+  // A unit in each arm stands for the data, whose scales and weights follow.
+  FitData data = {.stream = random::Stream(0)};
+  data.observations.arms = static_cast<int>(arms);
+  data.observations.binary_outcome = kind[4] != 0;
+  data.observations.covariate_names.resize(features);
+  data.observations.covariates.resize(arms * features);
+  data.observations.outcome.resize(arms);
+  for (int arm = 0; arm < arms; ++arm) data.observations.treatment.push_back(arm);
+  PERENNIAL_ASSIGN_OR_RETURN(std::unique_ptr<NetFit> fit, Create(options, std::move(data)));
+  PERENNIAL_RETURN_IF_ERROR(
+      ReadInto<double>(file, "center", std::span<double>(fit->scale_.center)));
+  PERENNIAL_RETURN_IF_ERROR(
+      ReadInto<double>(file, "inverse", std::span<double>(fit->scale_.inverse)));
+  PERENNIAL_RETURN_IF_ERROR(ReadInto<float>(file, "row", fit->rows_.row(0)));
+  fit->outcome_mean_ = outcome[0];
+  fit->outcome_deviation_ = outcome[1];
+  fit->steps_done_ = options.steps;
+  return fit;
 }
 
 }  // namespace perennial::causal

@@ -18,6 +18,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -89,6 +90,11 @@ class NetFit final : public ModelFit {
   absl::Status Load(absl::string_view prefix, const record::SafetensorsFile& file) override;
   double training_flops() const override;
 
+  // What Predict and Features depend on, as bytes: the network that is kept, its scales.
+  absl::StatusOr<std::string> Export() const;
+  // A fit that only predicts, from untrusted bytes of Export: DataLoss or InvalidArgument.
+  static absl::StatusOr<std::unique_ptr<NetFit>> Restore(std::string bytes);
+
   // Representations [n, width] of units x, for diagnostics; Unimplemented for T-nets.
   absl::StatusOr<std::vector<float>> Features(kernels::MatrixView<const double> x) const;
   // The smallest factual loss on held-out units; infinite before the first evaluation.
@@ -106,6 +112,8 @@ class NetFit final : public ModelFit {
   void ComposeBatch();
   double AdversaryStep();
   double ValidationLoss();
+  // The outcome that follows from an arm's head, `output` at a row of the batch, standardised.
+  double Output(int arm, double output, int64_t row) const;
   // Standardised rows [begin, begin + chunk.rows) of x.
   void Standardize(kernels::MatrixView<const double> x, int64_t begin,
                    kernels::MatrixView<float> chunk) const;

@@ -94,6 +94,8 @@ TEST(NetFitTest, EveryKindOfNetworkFindsEffectsThatVary) {
   const Observations test = Simulate(200, 2);
   NetOptions t_net = Small();
   t_net.network.shared = false;
+  NetOptions offset = Small();
+  offset.network.offset = true;
   NetOptions dragonnet = Small();
   dragonnet.network.propensity = true;
   dragonnet.objective = {.propensity = 1, .targeted = 1};
@@ -101,7 +103,7 @@ TEST(NetFitTest, EveryKindOfNetworkFindsEffectsThatVary) {
   mild_balance.objective = {.alpha = 0.1, .balance = {.kind = DiscrepancyKind::kRbf}};
   NetOptions adversarial = Small();
   adversarial.adversary.weight = 0.01;
-  for (const NetOptions& options : {Small(), t_net, dragonnet, mild_balance, adversarial}) {
+  for (const NetOptions& options : {Small(), t_net, offset, dragonnet, mild_balance, adversarial}) {
     const auto fit = Fitted(options, Data(train));
     // tau has deviation 1, which is what the best constant would be wrong by.
     EXPECT_LT(SqrtPehe(test, *fit->Predict(test.x())), 0.35);

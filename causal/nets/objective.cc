@@ -157,8 +157,8 @@ std::span<const nn::RowRange> Objective<T>::Ranges(const BatchLayout& layout) {
   for (int arm = 0; arm < network_.arms(); ++arm) {
     ranges_[network_.heads[arm]] = layout.labelled[arm];
   }
-  // D1 asks the control head about everybody.
-  if (options_.beta > 0) ranges_[network_.heads[0]] = {0, rows};
+  // D1 asks the control head about everybody, and so do differences from it.
+  if (options_.beta > 0 || network_.offset) ranges_[network_.heads[0]] = {0, rows};
   return ranges_;
 }
 
@@ -190,10 +190,13 @@ void Objective<T>::Factual(const ObjectiveBatch<T>& batch, nn::Workspace<T>& wor
     if (output.rows == 0) continue;
     const MatrixView<T> gradient = workspace.gradient(head);
     if (range.size() < output.rows) kernels::FillZero(gradient);
+    // Arms come after the control, whose gradient is written by then.
+    const bool adds = network_.offset && arm > 0;
+    const MatrixView<const T> base = workspace.output(network_.heads[0]);
     for (int64_t r = range.begin; r < range.end; ++r) {
       const double y = batch.outcome[r];
       const double weight = batch.weights[r];
-      const double prediction = output(r - first, 0);
+      const double prediction = output(r - first, 0) + (adds ? double{base(r, 0)} : 0.0);
       const Loss factual = OutcomeLoss(options_.binary, y, prediction);
       losses.factual += weight * factual.value;
       double slope = weight * factual.slope;
@@ -229,6 +232,7 @@ void Objective<T>::Factual(const ObjectiveBatch<T>& batch, nn::Workspace<T>& wor
         }
       }
       gradient(r - first, 0) = static_cast<T>(slope);
+      if (adds) workspace.gradient(network_.heads[0])(r, 0) += static_cast<T>(slope);
     }
   }
 }

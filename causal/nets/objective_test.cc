@@ -22,12 +22,13 @@ constexpr int64_t kInputs = 3;
 
 // A batch of units without and with outcomes in each of `arms`, and a network at random weights.
 struct Problem {
-  explicit Problem(int arms, bool shared = true, bool propensity = true)
+  explicit Problem(int arms, bool shared = true, bool propensity = true, bool offset = false)
       : network(*EffectNetwork::Create({.trunk = {5, 4},
                                         .head = {3},
                                         .activation = nn::Activation::kTanh,
                                         .shared = shared,
-                                        .propensity = propensity},
+                                        .propensity = propensity,
+                                        .offset = offset},
                                        kInputs, arms)),
         row(network.network.layout().size()) {
     random::Stream stream = random::Stream(17).Split("problem");
@@ -192,6 +193,21 @@ TEST(ObjectiveTest, EveryTermsGradientIsThatOfFiniteDifferences) {
         }
       }
     }
+  }
+}
+
+TEST(ObjectiveTest, DifferencesFromControlHaveTheGradientOfFiniteDifferences) {
+  for (const bool binary : {false, true}) {
+    Problem problem(3, /*shared=*/true, /*propensity=*/true, /*offset=*/true);
+    if (binary) problem.MakeBinary();
+    const ObjectiveOptions options = {.binary = binary,
+                                      .propensity = 0.5,
+                                      .targeted = 0.7,
+                                      .alpha = 1,
+                                      .balance = Fixed(DiscrepancyKind::kRbf),
+                                      .beta = 2};
+    EXPECT_LT(ErrorOfGradient(problem, options, problem.Batch()), 1e-6);
+    EXPECT_LT(ErrorOfGradient(problem, {.binary = binary}, problem.Batch()), 1e-8);
   }
 }
 

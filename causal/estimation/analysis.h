@@ -1,0 +1,133 @@
+// The whole of an estimation: average effects with intervals, effects of units, and what tells
+// whether to believe them.
+//
+// Average effects come from nuisances predicted out of fold (models/cross_fit.h) by several
+// estimators (estimators/average_effect.h), one of which is asked for; effects of units from the
+// model fitted to all units (effect_model.h). The bootstrap redoes all of it on units, or clusters,
+// drawn with replacement: copies of a unit stay in one fold, intervals are percentiles, and the
+// standard error of a unit's effect is the deviation of its predictions over the replicates.
+//
+// Refutations, five runs each, of arm against control (Sharma and Kiciman, arXiv:2011.04216):
+//   placebo        arms are shuffled: the effect should be 0
+//   dummy_outcome  outcomes are shuffled: the effect should be 0
+//   random_cause   a covariate of noise is added: the estimate should stay
+//   subset         80 % of the units: the estimate should stay
+// The first two hold if at most one of five intervals misses 0, the others if the mean estimate
+// moves by at most one standard error.
+//
+// Equal data, options and seed give equal bits, for any number of threads.
+//
+//   PERENNIAL_ASSIGN_OR_RETURN(const Analysis analysis, Analyze(observations, {.folds = 5}, {}));
+//   analysis.Of(1, Estimand::kAte, EffectMethod::kAipw).low;
+#ifndef PERENNIAL_CAUSAL_ESTIMATION_ANALYSIS_H_
+#define PERENNIAL_CAUSAL_ESTIMATION_ANALYSIS_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "causal/data/observations.h"
+#include "causal/diagnostics/covariate_balance.h"
+#include "causal/diagnostics/overlap.h"
+#include "causal/diagnostics/sensitivity.h"
+#include "causal/diagnostics/uplift.h"
+#include "causal/estimation/effect_model.h"
+#include "causal/estimators/average_effect.h"
+#include "causal/models/model.h"
+#include "common/random/stream.h"
+
+namespace perennial::causal {
+
+struct AnalysisOptions {
+  EffectModelKind model = EffectModelKind::kBoosting;
+  EffectMethod estimator = EffectMethod::kAipw;  // AIPW, TMLE or Hajek.
+  int folds = 5;
+  int bootstrap = 0;  // Replicates; 0, or 20 and more.
+  bool refute = false;
+  uint64_t seed = 0;
+  double level = 0.95;
+  double sensitivity = 1.5;  // Lambda of the bounds, diagnostics/sensitivity.h.
+};
+
+// How it is carried out; has no say in the numbers.
+struct AnalysisRun {
+  int threads = 1;
+  // Called from one thread at a time.
+  std::function<void(const std::string&)> progress = [](const std::string&) {};
+};
+
+// "naive", "plug_in", "hajek", "aipw", "tmle".
+absl::string_view EstimatorName(std::optional<EffectMethod> method);
+
+struct EffectRow {
+  int arm;  // Against control.
+  Estimand estimand;
+  std::optional<EffectMethod> method;  // None: the naive difference of means.
+  Estimate estimate;
+};
+
+struct BootstrapRow {
+  int arm;
+  Estimand estimand;
+  double standard_error;
+  double low;
+  double high;
+};
+
+struct RefutationRow {
+  int arm;
+  std::string name;
+  std::vector<Estimate> runs;
+  double mean;
+  bool holds;
+};
+
+// Of an arm against control.
+struct ArmDiagnostics {
+  int arm;
+  std::vector<Balance> before;  // [p]
+  std::vector<Balance> after;   // Weighted by the inverse of propensities, for the ATE.
+  EValue e_value;
+  Bounds bounds;           // Of the Hajek ATE, at options.sensitivity.
+  double critical_lambda;  // At which they hold 0.
+  PolicyValue policy;      // Treats where the effect, predicted out of fold, is above 0.
+  Rate rate;
+};
+
+struct Analysis {
+  std::shared_ptr<const EffectModel> model;  // Fitted to all units.
+  Predictions predictions;                   // Its, for all units.
+  Predictions out_of_fold;
+  std::vector<EffectRow> effects;
+  std::vector<ArmOverlap> overlap;          // [arms]
+  std::vector<Calibration> calibration;     // [arms]
+  std::vector<ArmDiagnostics> diagnostics;  // [arms - 1]
+  std::vector<BootstrapRow> bootstrap;
+  int failed_replicates = 0;
+  std::vector<std::vector<double>> effect_error;  // [arms - 1][n], or empty.
+  std::vector<RefutationRow> refutations;
+
+  const Estimate& Of(int arm, Estimand estimand, std::optional<EffectMethod> method) const;
+};
+
+// Errors: options out of range, and what the folds and fits say of the data.
+absl::StatusOr<Analysis> Analyze(const Observations& observations, const AnalysisOptions& options,
+                                 const AnalysisRun& run);
+
+// As many units, or clusters, as there are, drawn with replacement. Copies of a unit or cluster are
+// one cluster of the result, so that folds do not part them.
+Observations BootstrapSample(const Observations& observations, random::Stream stream);
+
+// What a reader of the numbers should know, in sentences. `arms` are the arms' names.
+std::vector<std::string> WarningsOf(const Analysis& analysis, const Observations& observations,
+                                    const std::vector<std::string>& arms,
+                                    const AnalysisOptions& options);
+
+}  // namespace perennial::causal
+
+#endif  // PERENNIAL_CAUSAL_ESTIMATION_ANALYSIS_H_

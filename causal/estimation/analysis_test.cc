@@ -1,0 +1,295 @@
+#include "causal/estimation/analysis.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "causal/data/ihdp.h"
+#include "causal/data/kang_schafer.h"
+#include "causal/data/nhefs.h"
+#include "causal/estimation/nhefs_oracle.inc"
+#include "causal/estimators/metrics.h"
+#include "common/random/stream.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace perennial::causal {
+namespace {
+
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+constexpr EffectMethod kAipw = EffectMethod::kAipw;
+
+Analysis AnalysisOf(const Observations& observations, const AnalysisOptions& options,
+                    int threads = 1) {
+  const auto analysis = Analyze(observations, options, {.threads = threads});
+  EXPECT_TRUE(analysis.ok()) << analysis.status().message();
+  return analysis.ok() ? *analysis : Analysis();
+}
+
+// Linear outcomes; arm a has the effect a; x decides arms where confounding is not 0.
+Observations Simulate(int64_t n, int arms, double confounding, uint64_t seed = 5) {
+  random::Stream stream = random::Stream(seed).Split("simulate");
+  Observations o = {.covariate_names = {"x", "z"}, .arms = arms};
+  for (int64_t i = 0; i < n; ++i) {
+    const double x = stream.Normal();
+    const double z = stream.Normal();
+    std::vector<double> odds;
+    double sum = 0;
+    for (int a = 0; a < arms; ++a) sum += odds.emplace_back(std::exp(confounding * a * x));
+    double left = stream.Uniform() * sum;
+    int32_t t = 0;
+    while (t + 1 < arms && left >= odds[t]) left -= odds[t++];
+    o.covariates.insert(o.covariates.end(), {x, z});
+    o.treatment.push_back(t);
+    o.outcome.push_back(2 * x + z + t + stream.Normal());
+  }
+  return o;
+}
+
+TEST(AnalysisTest, SmokersAgreeWithScikitLearnOnAverageOverSplits) {
+  const auto smokers = LoadNhefs({});
+  ASSERT_TRUE(smokers.ok()) << smokers.status().message();
+  constexpr int kSeeds = 10;
+  double ate = 0;
+  double att = 0;
+  double hajek = 0;
+  double error = 0;
+  for (uint64_t seed = 0; seed < kSeeds; ++seed) {
+    const Analysis analysis =
+        AnalysisOf(*smokers, {.model = EffectModelKind::kLinear, .seed = seed});
+    EXPECT_NEAR(analysis.Of(1, Estimand::kAte, std::nullopt).value, kNaive.mean, 1e-6);
+    ate += analysis.Of(1, Estimand::kAte, kAipw).value / kSeeds;
+    att += analysis.Of(1, Estimand::kAtt, kAipw).value / kSeeds;
+    hajek += analysis.Of(1, Estimand::kAte, EffectMethod::kHajek).value / kSeeds;
+    error += analysis.Of(1, Estimand::kAte, kAipw).standard_error / kSeeds;
+  }
+  // Four standard errors of a mean over ten splits less one over fifty.
+  const auto tolerance = [](const NhefsReference& reference) {
+    return 4 * reference.deviation * std::sqrt(1.0 / kSeeds + 1.0 / 50);
+  };
+  EXPECT_NEAR(ate, kAipwAte.mean, tolerance(kAipwAte));
+  EXPECT_NEAR(att, kAipwAtt.mean, tolerance(kAipwAtt));
+  EXPECT_NEAR(hajek, kHajekAte.mean, tolerance(kHajekAte));
+  EXPECT_NEAR(error, kAipwAte.error, 0.05);
+}
+
+TEST(AnalysisTest, BoostingSeesTheGainOfWeightThatTheNaiveDifferenceHides) {
+  const auto smokers = LoadNhefs({});
+  ASSERT_TRUE(smokers.ok());
+  const Analysis analysis = AnalysisOf(*smokers, {});
+  const double naive = analysis.Of(1, Estimand::kAte, std::nullopt).value;
+  for (const EffectMethod method : {kAipw, EffectMethod::kTmle, EffectMethod::kHajek}) {
+    const Estimate& estimate = analysis.Of(1, Estimand::kAte, method);
+    EXPECT_GT(estimate.value, naive + 0.4) << EstimatorName(method);
+    EXPECT_LT(estimate.value, 4.2) << EstimatorName(method);
+    EXPECT_GT(estimate.low, 0);
+  }
+}
+
+TEST(AnalysisTest, InfantsEffectsAreCoveredAndTheirDifferencesFound) {
+  const auto ihdp = LoadIhdp("");
+  ASSERT_TRUE(ihdp.ok()) << ihdp.status().message();
+  int covered = 0;
+  double ratio = 0;
+  constexpr int kRealisations = 3;
+  for (uint64_t r = 0; r < kRealisations; ++r) {
+    const Observations sample =
+        IhdpRealisation(*ihdp, {.surface = IhdpSurface::kHillB}, random::Stream(r));
+    const Analysis analysis = AnalysisOf(sample, {.seed = r});
+    const auto errors = EffectErrorsOf(sample, *sample.truth, analysis.predictions);
+    ASSERT_TRUE(errors.ok());
+    ratio += (*errors)[0].sqrt_pehe / (*errors)[0].effect_sd / kRealisations;
+    double truth = 0;
+    for (int64_t i = 0; i < sample.size(); ++i) {
+      truth += (sample.truth->mean_outcome[1][i] - sample.truth->mean_outcome[0][i]) /
+               static_cast<double>(sample.size());
+    }
+    const Estimate& ate = analysis.Of(1, Estimand::kAte, kAipw);
+    covered += ate.low <= truth && truth <= ate.high ? 1 : 0;
+  }
+  EXPECT_GE(covered, 2);
+  EXPECT_LT(ratio, 0.8);  // 1: as the best constant.
+}
+
+TEST(AnalysisTest, KangAndSchafersSelectionIsUndoneWhereModelsAreRight) {
+  const auto sample = KangSchafer({.n = 1000, .transformed = false}, random::Stream(2));
+  ASSERT_TRUE(sample.ok());
+  const Analysis analysis = AnalysisOf(*sample, {.model = EffectModelKind::kLinear});
+  EXPECT_LT(analysis.Of(1, Estimand::kAte, std::nullopt).value, -12);
+  const Estimate& ate = analysis.Of(1, Estimand::kAte, kAipw);
+  EXPECT_NEAR(ate.value, 0, 4 * ate.standard_error);
+  EXPECT_LT(ate.standard_error, 0.3);
+}
+
+TEST(AnalysisTest, EachArmIsContrastedWithControl) {
+  const Analysis analysis = AnalysisOf(Simulate(1500, 3, 0.4), {.model = EffectModelKind::kLinear});
+  for (const int arm : {1, 2}) {
+    for (const Estimand estimand : {Estimand::kAte, Estimand::kAtt}) {
+      const Estimate& estimate = analysis.Of(arm, estimand, kAipw);
+      EXPECT_NEAR(estimate.value, arm, 4 * estimate.standard_error);
+      EXPECT_LT(estimate.standard_error, 0.15);
+    }
+    EXPECT_GT(analysis.Of(arm, Estimand::kAte, std::nullopt).value, arm + 0.4);
+  }
+}
+
+TEST(AnalysisTest, CopiesInOneClusterTellNothingNew) {
+  const Observations once = Simulate(300, 2, 0);
+  Observations twice;
+  {
+    std::vector<int32_t> rows;
+    for (int32_t i = 0; i < 2 * once.size(); ++i) rows.push_back(i / 2);
+    twice = Select(once, rows);
+    twice.cluster = rows;
+  }
+  const AnalysisOptions options = {.model = EffectModelKind::kLinear};
+  const Analysis of_once = AnalysisOf(once, options);
+  const Analysis of_twice = AnalysisOf(twice, options);
+  const Estimate& a = of_once.Of(1, Estimand::kAte, std::nullopt);
+  const Estimate& b = of_twice.Of(1, Estimand::kAte, std::nullopt);
+  EXPECT_NEAR(b.value, a.value, 1e-12);
+  EXPECT_NEAR(b.standard_error / a.standard_error, 1, 0.005);
+  EXPECT_NEAR(of_twice.Of(1, Estimand::kAte, kAipw).standard_error /
+                  of_once.Of(1, Estimand::kAte, kAipw).standard_error,
+              1, 0.1);
+}
+
+TEST(AnalysisTest, ClustersOfAPairHaveTheErrorOfPairedDifferences) {
+  constexpr int kPairs = 60;
+  random::Stream stream(9);
+  Observations o = {.covariate_names = {"x"}};
+  std::vector<double> differences;
+  double mean = 0;
+  for (int32_t g = 0; g < kPairs; ++g) {
+    const double shared = 5 * stream.Normal();
+    double y[2];
+    for (const int32_t t : {0, 1}) {
+      y[t] = shared + t + stream.Normal();
+      o.covariates.push_back(stream.Normal());
+      o.treatment.push_back(t);
+      o.outcome.push_back(y[t]);
+      o.cluster.push_back(g);
+    }
+    differences.push_back(y[1] - y[0]);
+    mean += differences.back() / kPairs;
+  }
+  double squares = 0;
+  for (const double d : differences) squares += (d - mean) * (d - mean);
+  const Analysis analysis = AnalysisOf(o, {.model = EffectModelKind::kLinear});
+  const Estimate& naive = analysis.Of(1, Estimand::kAte, std::nullopt);
+  EXPECT_NEAR(naive.value, mean, 1e-12);
+  EXPECT_NEAR(naive.standard_error, std::sqrt(squares / (kPairs - 1) / kPairs), 1e-12);
+}
+
+TEST(AnalysisTest, BootstrapSamplesKeepCopiesAndClustersTogether) {
+  Observations units = Simulate(200, 2, 0);
+  for (const bool clustered : {false, true}) {
+    for (int32_t i = 0; clustered && i < 200; ++i) units.cluster.push_back(i / 4);
+    const Observations sample = BootstrapSample(units, random::Stream(3));
+    ASSERT_EQ(sample.size(), 200);
+    ASSERT_EQ(sample.cluster.size(), 200u);
+    std::map<int32_t, std::vector<double>> x_of_cluster;
+    std::map<double, int32_t> cluster_of_x;
+    for (int64_t i = 0; i < 200; ++i) {
+      const double x = sample.x().row(i)[0];
+      x_of_cluster[sample.cluster[i]].push_back(x);
+      const auto [place, is_new] = cluster_of_x.emplace(x, sample.cluster[i]);
+      EXPECT_EQ(place->second, sample.cluster[i]);
+    }
+    // About 1 - 1/e of them are drawn.
+    const double groups = clustered ? 50 : 200;
+    EXPECT_NEAR(static_cast<double>(x_of_cluster.size()) / groups, 0.632, 0.15);
+    for (const auto& [cluster, xs] : x_of_cluster) EXPECT_EQ(xs.size() % (clustered ? 4 : 1), 0u);
+  }
+}
+
+TEST(AnalysisTest, TheBootstrapSpreadsAsTheInfluenceFunctionSays) {
+  const Analysis analysis =
+      AnalysisOf(Simulate(400, 2, 0.5), {.model = EffectModelKind::kLinear, .bootstrap = 150}, 2);
+  const Estimate& ate = analysis.Of(1, Estimand::kAte, kAipw);
+  ASSERT_EQ(analysis.bootstrap.size(), 2u);
+  const BootstrapRow& row = analysis.bootstrap[0];
+  EXPECT_EQ(row.estimand, Estimand::kAte);
+  EXPECT_NEAR(row.standard_error / ate.standard_error, 1, 0.3);
+  EXPECT_NEAR((row.high - row.low) / (ate.high - ate.low), 1, 0.35);
+  EXPECT_LT(row.low, ate.value);
+  EXPECT_GT(row.high, ate.value);
+  // A linear model of 400 units: errors of effects from about 0.1 in the middle on.
+  ASSERT_EQ(analysis.effect_error.size(), 1u);
+  std::vector<double> errors = analysis.effect_error[0];
+  std::ranges::sort(errors);
+  EXPECT_GT(errors.front(), 0.06);
+  EXPECT_LT(errors[errors.size() / 2], 0.4);
+}
+
+TEST(AnalysisTest, RefutationsHoldWhereTheModelIsRight) {
+  const Analysis analysis =
+      AnalysisOf(Simulate(400, 2, 0.5), {.model = EffectModelKind::kLinear, .refute = true});
+  ASSERT_EQ(analysis.refutations.size(), 4u);
+  const Estimate& ate = analysis.Of(1, Estimand::kAte, kAipw);
+  for (const RefutationRow& row : analysis.refutations) {
+    EXPECT_TRUE(row.holds) << row.name;
+    ASSERT_EQ(row.runs.size(), 5u);
+    const bool null = row.name == "placebo" || row.name == "dummy_outcome";
+    EXPECT_NEAR(row.mean, null ? 0 : ate.value, null ? 0.35 : ate.standard_error) << row.name;
+    // The runs differ.
+    EXPECT_NE(row.runs[0].value, row.runs[1].value) << row.name;
+  }
+}
+
+TEST(AnalysisTest, NumbersDoNotDependOnTheThreads) {
+  const Observations o = Simulate(120, 2, 0.3);
+  const AnalysisOptions options = {
+      .model = EffectModelKind::kLinear, .bootstrap = 20, .refute = true};
+  const Analysis one = AnalysisOf(o, options, 1);
+  const Analysis three = AnalysisOf(o, options, 3);
+  EXPECT_EQ(one.effect_error, three.effect_error);
+  EXPECT_EQ(one.predictions.effect, three.predictions.effect);
+  for (size_t k = 0; k < one.bootstrap.size(); ++k) {
+    EXPECT_EQ(one.bootstrap[k].low, three.bootstrap[k].low);
+    EXPECT_EQ(one.bootstrap[k].standard_error, three.bootstrap[k].standard_error);
+  }
+  for (size_t k = 0; k < one.refutations.size(); ++k) {
+    EXPECT_EQ(one.refutations[k].mean, three.refutations[k].mean);
+  }
+}
+
+TEST(AnalysisTest, WarningsNameWhatIsWrongAndNothingElse) {
+  const std::vector<std::string> arms = {"no", "yes"};
+  AnalysisOptions options = {.model = EffectModelKind::kLinear};
+  const Observations fair = Simulate(1000, 2, 0);
+  EXPECT_THAT(WarningsOf(AnalysisOf(fair, options), fair, arms, options), IsEmpty());
+  const Observations selected = Simulate(1000, 2, 3);
+  EXPECT_THAT(WarningsOf(AnalysisOf(selected, options), selected, arms, options),
+              Contains(HasSubstr("propensity below 0.05 for arm \"yes\"")));
+  Observations clustered = Simulate(60, 2, 0);
+  for (int32_t i = 0; i < 60; ++i) clustered.cluster.push_back(i % 10);
+  const auto warnings = WarningsOf(AnalysisOf(clustered, options), clustered, arms, options);
+  EXPECT_THAT(warnings, Contains(HasSubstr("only 10 clusters")));
+  EXPECT_THAT(warnings, Contains(HasSubstr("Arm \"no\" has only")));
+}
+
+std::string ErrorOf(const Observations& observations, const AnalysisOptions& options) {
+  return std::string(Analyze(observations, options, {}).status().message());
+}
+
+TEST(AnalysisTest, WhatCannotBeAnalyzedIsNamed) {
+  const Observations o = Simulate(40, 2, 0);
+  EXPECT_THAT(ErrorOf(o, {.folds = 41}), HasSubstr("there are 40 rows for 41 folds"));
+  EXPECT_THAT(ErrorOf(o, {.folds = 1}), HasSubstr("folds is 1, must be 2 to 100"));
+  EXPECT_THAT(ErrorOf(o, {.bootstrap = 5}), HasSubstr("bootstrap is 5"));
+  EXPECT_THAT(ErrorOf(o, {.estimator = EffectMethod::kPlugIn}), HasSubstr("aipw, tmle or hajek"));
+  Observations lone = o;
+  std::ranges::fill(lone.treatment, 0);
+  lone.treatment[7] = 1;
+  EXPECT_THAT(ErrorOf(lone, {}), HasSubstr("arm"));
+}
+
+}  // namespace
+}  // namespace perennial::causal

@@ -1,0 +1,352 @@
+#include "causal/estimation/encoding.h"
+
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "common/base/status_macros.h"
+#include "common/data/csv.h"
+#include "common/testing/mutation.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace perennial::causal {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+data::CsvTable Table(const std::string& csv) {
+  const auto table = data::ParseCsv(csv, "t.csv");
+  EXPECT_TRUE(table.ok()) << table.status().message();
+  return *table;
+}
+
+EncodingOptions Options() { return {.treatment = "t", .outcome = "y"}; }
+
+Encoded EncodedOf(const std::string& csv, const EncodingOptions& options = Options()) {
+  const auto encoded = Encode(Table(csv), options);
+  EXPECT_TRUE(encoded.ok()) << encoded.status().message();
+  return encoded.ok() ? *encoded : Encoded();
+}
+
+std::string ErrorOf(const std::string& csv, const EncodingOptions& options = Options()) {
+  const auto encoded = Encode(Table(csv), options);
+  EXPECT_FALSE(encoded.ok());
+  const std::string message(encoded.status().message());
+  EXPECT_EQ(message.find('\n'), std::string::npos) << message;
+  return message;
+}
+
+std::vector<double> Column(const Observations& observations, const std::string& name) {
+  std::vector<double> values;
+  for (int64_t j = 0; j < observations.features(); ++j) {
+    if (observations.covariate_names[j] != name) continue;
+    for (int64_t i = 0; i < observations.size(); ++i) values.push_back(observations.x().row(i)[j]);
+  }
+  return values;
+}
+
+TEST(EncodingTest, NumbersStayBooleansAreZeroAndOneTextBecomesIndicators) {
+  const Encoded encoded = EncodedOf(
+      "t,y,age,smokes,site\n"
+      "0,1.5,30,yes,Oslo\n"
+      "1,2.5,40,no,Bern\n"
+      "0,3.5,50,yes,Rome\n"
+      "1,4.5,61,yes,Oslo\n");
+  const Observations& o = encoded.observations;
+  EXPECT_THAT(o.covariate_names,
+              ElementsAre("age", "smokes", "site=Oslo", "site=Bern", "site=Rome"));
+  EXPECT_THAT(Column(o, "age"), ElementsAre(30, 40, 50, 61));
+  EXPECT_THAT(Column(o, "smokes"), ElementsAre(1, 0, 1, 1));
+  EXPECT_THAT(Column(o, "site=Oslo"), ElementsAre(1, 0, 0, 1));
+  EXPECT_THAT(Column(o, "site=Bern"), ElementsAre(0, 1, 0, 0));
+  EXPECT_THAT(o.treatment, ElementsAre(0, 1, 0, 1));
+  EXPECT_THAT(o.outcome, ElementsAre(1.5, 2.5, 3.5, 4.5));
+  EXPECT_FALSE(o.binary_outcome);
+  EXPECT_THAT(encoded.schema.arms, ElementsAre("0", "1"));
+  EXPECT_THAT(encoded.notes, Contains(HasSubstr("\"site\": 3 texts have an indicator each")));
+}
+
+TEST(EncodingTest, TwoTextsAreOneIndicatorOfTheSecond) {
+  const Encoded encoded = EncodedOf("t,y,sex\n0,1,f\n1,2,m\n0,3,m\n1,4,m\n");
+  EXPECT_THAT(encoded.observations.covariate_names, ElementsAre("sex=m"));
+  EXPECT_THAT(encoded.observations.covariates, ElementsAre(0, 1, 1, 1));
+  EXPECT_THAT(encoded.notes, Contains(HasSubstr("is 1 for \"m\" and 0 for \"f\"")));
+}
+
+TEST(EncodingTest, NamedColumnsOfNumbersAreCategories) {
+  data::CsvOptions csv;
+  csv.types["c"] = data::CsvType::kText;
+  const auto table = data::ParseCsv("t,y,c\n0,1,1\n1,2,2\n0,3,3\n1,5,1\n", "t.csv", csv);
+  ASSERT_TRUE(table.ok());
+  EncodingOptions options = Options();
+  options.categorical = {"c"};
+  const auto encoded = Encode(*table, options);
+  ASSERT_TRUE(encoded.ok()) << encoded.status().message();
+  EXPECT_THAT(encoded->observations.covariate_names, ElementsAre("c=1", "c=2", "c=3"));
+  EXPECT_THAT(ErrorOf("t,y,c\n0,1,1\n1,2,2\n0,3,3\n1,5,1\n", options),
+              HasSubstr("\"c\": was read as a number"));
+}
+
+TEST(EncodingTest, MissingValuesGetMeanOrModeAndAnIndicator) {
+  const Encoded encoded = EncodedOf(
+      "t,y,age,smokes,site\n"
+      "0,1,30,yes,a\n"
+      "1,2,,yes,\n"
+      "0,3,50,,b\n"
+      "1,4,70,no,b\n"
+      "1,5,NA,yes,c\n");
+  const Observations& o = encoded.observations;
+  EXPECT_THAT(Column(o, "age"), ElementsAre(30, 50, 50, 70, 50));  // The mean of 30, 50, 70.
+  EXPECT_THAT(Column(o, "age missing"), ElementsAre(0, 1, 0, 0, 1));
+  EXPECT_THAT(Column(o, "smokes"), ElementsAre(1, 1, 1, 0, 1));
+  EXPECT_THAT(Column(o, "smokes missing"), ElementsAre(0, 0, 1, 0, 0));
+  EXPECT_THAT(Column(o, "site=b"), ElementsAre(0, 1, 1, 1, 0));
+  EXPECT_THAT(Column(o, "site missing"), ElementsAre(0, 1, 0, 0, 0));
+  EXPECT_THAT(encoded.notes,
+              AllOf(Contains(HasSubstr("\"age\": 2 missing values are set to its mean, 50")),
+                    Contains(HasSubstr("\"smokes\": 1 missing value is set to the more frequent "
+                                       "value, true")),
+                    Contains(HasSubstr("\"site\": 1 missing value is set to the most frequent "
+                                       "text, \"b\""))));
+}
+
+TEST(EncodingTest, ConstantEqualAndEmptyColumnsAreLeftOutByName) {
+  const Encoded encoded = EncodedOf(
+      "t,y,a,b,k,e\n"
+      "0,1,3,3,7,\n"
+      "1,2,4,4,7,\n"
+      "0,3,5,5,7,\n"
+      "1,5,6,6,7,\n");
+  EXPECT_THAT(encoded.observations.covariate_names, ElementsAre("a"));
+  EXPECT_THAT(encoded.notes, AllOf(Contains(HasSubstr("\"b\" equals \"a\" in every row")),
+                                   Contains(HasSubstr("\"k\" is 7 in every row")),
+                                   Contains(HasSubstr("\"e\" has no values"))));
+}
+
+TEST(EncodingTest, RowsWithoutTreatmentOrOutcomeAreLeftOut) {
+  const Encoded encoded = EncodedOf("t,y,a\n0,1,1\n,2,2\n1,,3\n1,4,4\n0,0,9\n");
+  EXPECT_THAT(encoded.rows, ElementsAre(1, 4, 5));
+  EXPECT_THAT(encoded.observations.outcome, ElementsAre(1, 4, 0));
+  EXPECT_THAT(encoded.notes, AllOf(Contains(HasSubstr("1 of 5 rows have no treatment (\"t\")")),
+                                   Contains(HasSubstr("1 of 5 rows have no outcome (\"y\")"))));
+}
+
+TEST(EncodingTest, OneAndTwoMeanControlAndTreated) {
+  const Encoded encoded = EncodedOf("t,y,a\n2,1,1\n1,2,2\n2,3,4\n1,4,5\n");
+  EXPECT_THAT(encoded.observations.treatment, ElementsAre(1, 0, 1, 0));
+  EXPECT_THAT(encoded.schema.arms, ElementsAre("1", "2"));
+  EXPECT_THAT(encoded.notes, Contains(HasSubstr("control of \"t\" is \"1\"")));
+}
+
+TEST(EncodingTest, BooleansAreFalseThenTrue) {
+  const Encoded encoded = EncodedOf("t,y,a\nyes,1,1\nno,2,2\nyes,3,4\nno,4,5\n");
+  EXPECT_THAT(encoded.observations.treatment, ElementsAre(1, 0, 1, 0));
+  EXPECT_THAT(encoded.schema.arms, ElementsAre("false", "true"));
+}
+
+TEST(EncodingTest, WordsNeedToBeToldApart) {
+  const std::string csv = "t,y,a\ndrug,1,1\nplacebo,2,2\ndrug,3,4\nplacebo,4,5\n";
+  EXPECT_THAT(ErrorOf(csv),
+              AllOf(HasSubstr("holds \"drug\" and \"placebo\""), HasSubstr("--treated_value")));
+  EncodingOptions options = Options();
+  options.treated_value = "drug";
+  EXPECT_THAT(EncodedOf(csv, options).observations.treatment, ElementsAre(1, 0, 1, 0));
+  options.treated_value = "";
+  options.control_value = "drug";
+  EXPECT_THAT(EncodedOf(csv, options).observations.treatment, ElementsAre(0, 1, 0, 1));
+  options.control_value = "drog";
+  EXPECT_THAT(ErrorOf(csv, options), AllOf(HasSubstr("--control_value"), HasSubstr("\"drug\"")));
+}
+
+TEST(EncodingTest, MoreArmsAreContrastedWithTheNamedOrTheFirst) {
+  const std::string csv = "t,y,a\nc,1,1\na,2,2\nb,3,3\nc,4,5\na,5,4\nb,6,9\n";
+  EXPECT_THAT(EncodedOf(csv).schema.arms, ElementsAre("a", "b", "c"));
+  EncodingOptions options = Options();
+  options.control_value = "b";
+  const Encoded encoded = EncodedOf(csv, options);
+  EXPECT_THAT(encoded.schema.arms, ElementsAre("b", "a", "c"));
+  EXPECT_THAT(encoded.observations.treatment, ElementsAre(2, 1, 0, 2, 1, 0));
+  EXPECT_EQ(encoded.observations.arms, 3);
+  options.treated_value = "c";
+  const Encoded two = EncodedOf(csv, options);
+  EXPECT_THAT(two.schema.arms, ElementsAre("b", "c"));
+  EXPECT_THAT(two.rows, ElementsAre(1, 3, 4, 6));
+  options.control_value = "";
+  EXPECT_THAT(ErrorOf(csv, options), HasSubstr("has 3 arms: c, a, b"));
+}
+
+TEST(EncodingTest, ZeroOneAndTrueFalseOutcomesAreBinary) {
+  EXPECT_TRUE(EncodedOf("t,y,a\n0,1,1\n1,0,2\n0,1,3\n1,1,4\n").observations.binary_outcome);
+  const Encoded words = EncodedOf("t,y,a\n0,true,1\n1,false,2\n0,true,3\n1,true,4\n");
+  EXPECT_TRUE(words.observations.binary_outcome);
+  EXPECT_THAT(words.observations.outcome, ElementsAre(1, 0, 1, 1));
+}
+
+TEST(EncodingTest, RareLevelsShareAnIndicator) {
+  std::string csv = "t,y,c\n";
+  for (int i = 0; i < 12; ++i) {
+    const char* level = i < 5 ? "big" : i < 9 ? "mid" : i == 9 ? "x" : i == 10 ? "y" : "z";
+    absl::StrAppend(&csv, i % 2, ",", i, ",", level, "\n");
+  }
+  EncodingOptions options = Options();
+  options.max_levels = 3;
+  const Encoded encoded = EncodedOf(csv, options);
+  EXPECT_THAT(encoded.observations.covariate_names, ElementsAre("c=big", "c=mid", "c=(others)"));
+  EXPECT_THAT(Column(encoded.observations, "c=(others)"),
+              ElementsAre(0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1));
+  EXPECT_THAT(encoded.notes, Contains(HasSubstr("of 5 texts the 2 most frequent")));
+}
+
+TEST(EncodingTest, ClustersAreNumberedAndNoCovariate) {
+  EncodingOptions options = Options();
+  options.cluster = "g";
+  const Encoded encoded = EncodedOf("t,y,a,g\n0,1,1,u\n1,2,2,v\n0,3,4,u\n1,4,5,w\n", options);
+  EXPECT_THAT(encoded.observations.cluster, ElementsAre(0, 1, 0, 2));
+  EXPECT_THAT(encoded.observations.covariate_names, ElementsAre("a"));
+  EXPECT_THAT(ErrorOf("t,y,a,g\n0,1,1,u\n1,2,2,\n", options), HasSubstr("row 2 has no value"));
+}
+
+TEST(EncodingTest, CovariatesAreThoseNamedOrAllButTheIgnored) {
+  const std::string csv = "t,y,a,b,c\n0,1,1,5,2\n1,2,2,6,2\n0,3,4,6,1\n1,4,5,9,9\n";
+  EncodingOptions options = Options();
+  options.covariates = {"c", "a"};
+  EXPECT_THAT(EncodedOf(csv, options).observations.covariate_names, ElementsAre("c", "a"));
+  options.covariates = {};
+  options.ignore = {"b"};
+  EXPECT_THAT(EncodedOf(csv, options).observations.covariate_names, ElementsAre("a", "c"));
+  options.ignore = {"bb"};
+  EXPECT_THAT(ErrorOf(csv, options), HasSubstr("\"bb\""));
+}
+
+TEST(EncodingTest, MistakesAreNamedInOneLine) {
+  const std::string good = "t,y,a\n0,1,1\n1,2,2\n0,3,4\n1,4,5\n";
+  EncodingOptions options = Options();
+  options.treatment = "treat";
+  EXPECT_THAT(ErrorOf(good, options), HasSubstr("treat"));
+  options.treatment = "y";
+  EXPECT_THAT(ErrorOf(good, options), HasSubstr("treatment and outcome are both \"y\""));
+
+  EXPECT_THAT(ErrorOf("t,y,a\n1,1,1\n1,2,2\n"), HasSubstr("is \"1\" in every row"));
+  EXPECT_THAT(ErrorOf("t,y,a\n,1,1\n,2,2\n"), HasSubstr("has no values"));
+  EXPECT_THAT(ErrorOf("t,y,a\n1,1,1\n1,2,2\n0,,3\n"),
+              HasSubstr("arm \"0\" has no units with a known outcome"));
+  EXPECT_THAT(ErrorOf("t,y,a\n0,7,1\n1,7,2\n"), HasSubstr("is 7 in every row"));
+  EXPECT_THAT(ErrorOf("t,y,a\n0,good,1\n1,bad,2\n"), HasSubstr("holds text (\"good\")"));
+  EXPECT_THAT(ErrorOf("t,y\n0,1\n1,2\n"), HasSubstr("no covariate is left"));
+  EXPECT_THAT(ErrorOf("t,y,a\n0,1,5\n1,2,5\n"), HasSubstr("no covariate is left"));
+  EXPECT_THAT(ErrorOf("t,y,a\n0,1,1\n1,2,inf\n0,3,4\n1,4,5\n"),
+              AllOf(HasSubstr("covariate \"a\""), HasSubstr("\"inf\" in row 2")));
+  EXPECT_THAT(ErrorOf("t,y,a\n0,1,1\n1,-inf,2\n0,3,4\n1,4,5\n"),
+              AllOf(HasSubstr("outcome \"y\""), HasSubstr("\"-inf\" in row 2")));
+  EXPECT_THAT(ErrorOf("t,y,a\n0,1,1\n1,2,1e200\n0,3,4\n1,4,5\n"),
+              HasSubstr("1e+200 in row 2 is too large"));
+  EXPECT_THAT(ErrorOf("t,y,a,u\n0,1,1,5\n1,2,2,6\n0,3,4,5\n1,4,5,6\n"),
+              HasSubstr("covariate \"u\": has one value in each arm"));
+  EXPECT_THAT(ErrorOf("t,y,a,u\n0,1,1,1\n1,2,2,2\n0,3,4,3\n1,4,5,4\n"),
+              HasSubstr("covariate \"u\": equals the outcome"));
+  EXPECT_THAT(ErrorOf("t,y,a\n0.1,1,1\n0.2,2,2\n0.3,3,3\n0.4,4,4\n0.5,4,4\n0.6,3,3\n0.7,3,3\n"
+                      "0.8,3,3\n0.9,3,3\n1,3,3\n1.1,3,3\n"),
+              HasSubstr("more than 10 different numbers"));
+}
+
+TEST(EncodingTest, IdentifiersAreRefusedAsTextAndWarnedOfAsNumbers) {
+  std::string text = "t,y,a,id\n";
+  std::string numbers = text;
+  for (int i = 0; i < 20; ++i) {
+    absl::StrAppend(&text, i % 2, ",", i, ",", i * i % 7, ",name", i, "\n");
+    absl::StrAppend(&numbers, i % 2, ",", i * i, ",", i * i % 7, ",", 100 + i, "\n");
+  }
+  EXPECT_THAT(ErrorOf(text), AllOf(HasSubstr("all 20 texts differ"), HasSubstr("--ignore")));
+  EXPECT_THAT(EncodedOf(numbers).warnings, ElementsAre(HasSubstr("\"id\"")));
+  EncodingOptions options = Options();
+  options.ignore = {"id"};
+  EXPECT_THAT(EncodedOf(numbers, options).warnings, IsEmpty());
+}
+
+constexpr char kMixed[] =
+    "t,y,age,smokes,site\n"
+    "0,1,30,yes,Oslo\n"
+    "1,2,40,no,Bern\n"
+    "0,3,,no,Rome\n"
+    "1,4,61,yes,Oslo\n";
+
+TEST(EncodingTest, RowsOfTheFitAreAppliedToWithEqualBits) {
+  const Encoded encoded = EncodedOf(kMixed);
+  const auto applied = Apply(encoded.schema, Table(kMixed));
+  ASSERT_TRUE(applied.ok()) << applied.status().message();
+  EXPECT_EQ(applied->covariates, encoded.observations.covariates);
+  EXPECT_THAT(applied->outside, ElementsAre("", "", "", ""));
+}
+
+TEST(EncodingTest, UnlikeRowsAreFlaggedWithTheReason) {
+  const Encoded encoded = EncodedOf(kMixed);
+  const auto applied = Apply(encoded.schema, Table("site,smokes,age\n"
+                                                   "Oslo,no,61\n"
+                                                   "Paris,no,62\n"
+                                                   "Bern,,29.5\n"
+                                                   "Bern,yes,\n"));
+  ASSERT_TRUE(applied.ok()) << applied.status().message();
+  EXPECT_THAT(applied->outside, ElementsAre("", "age=62 is above 61; site=Paris is new",
+                                            "age=29.5 is below 30; smokes is missing", ""));
+  // site=Paris: no indicator is 1.
+  const auto p = static_cast<int64_t>(encoded.schema.features.size());
+  for (int64_t j = 0; j < p; ++j) {
+    if (encoded.observations.covariate_names[j].starts_with("site=")) {
+      EXPECT_EQ(applied->covariates[p + j], 0);
+    }
+  }
+}
+
+TEST(EncodingTest, TablesWithoutAColumnOrOfAnotherTypeAreRefused) {
+  const Encoded encoded = EncodedOf(kMixed);
+  const auto missing = Apply(encoded.schema, Table("site,smokes,ages\nOslo,no,61\n"));
+  EXPECT_THAT(missing.status().message(), AllOf(HasSubstr("\"age\""), HasSubstr("\"ages\"")));
+  const auto other = Apply(encoded.schema, Table("site,smokes,age\nOslo,no,old\n"));
+  EXPECT_THAT(other.status().message(), HasSubstr("is a text, the model was fitted to a number"));
+}
+
+TEST(EncodingTest, ColumnsThatWereLeftOutAreNotNeededLater) {
+  const Encoded encoded = EncodedOf("t,y,a,k\n0,1,1,7\n1,2,2,7\n0,3,4,7\n1,4,5,7\n");
+  EXPECT_EQ(encoded.schema.Types().size(), 1u);
+  EXPECT_TRUE(Apply(encoded.schema, Table("a\n3\n")).ok());
+}
+
+TEST(EncodingTest, SchemasAreReadBackAsTheyWere) {
+  const EncodingSchema schema = EncodedOf(kMixed).schema;
+  const auto read = EncodingSchema::FromJson(schema.Json());
+  ASSERT_TRUE(read.ok()) << read.status().message();
+  EXPECT_EQ(read->Json(), schema.Json());
+  const auto applied = Apply(*read, Table(kMixed));
+  ASSERT_TRUE(applied.ok());
+  EXPECT_EQ(applied->covariates, EncodedOf(kMixed).observations.covariates);
+}
+
+TEST(EncodingTest, DamagedSchemasNeverCrash) {
+  const std::string json = EncodedOf(kMixed).schema.Json();
+  const data::CsvTable table = Table(kMixed);
+  perennial::testing::RunMutations(
+      {.corpus = {json}, .tokens = {"\"part\":", "\"column\":", "-1", "-2", "1e308", "null", "[]"}},
+      [&table](absl::string_view text) -> absl::Status {
+        PERENNIAL_ASSIGN_OR_RETURN(const EncodingSchema schema, EncodingSchema::FromJson(text));
+        return Apply(schema, table).status();
+      });
+}
+
+TEST(EncodingTest, CountsHaveCommas) {
+  EXPECT_EQ(CountText(0), "0");
+  EXPECT_EQ(CountText(999), "999");
+  EXPECT_EQ(CountText(1000), "1,000");
+  EXPECT_EQ(CountText(1234567), "1,234,567");
+}
+
+}  // namespace
+}  // namespace perennial::causal

@@ -1,0 +1,48 @@
+// What an estimation writes and prints. All of it is a function of the numbers alone.
+//
+//   effects.csv    a line a row: row (of the table, from 1), arm, effect ("effect of B" with more
+//                  arms); with a bootstrap its standard error and interval
+//   estimate.json  all numbers under stable names
+//   report.html    tables and plots for people
+#ifndef PERENNIAL_CAUSAL_ESTIMATION_OUTPUT_H_
+#define PERENNIAL_CAUSAL_ESTIMATION_OUTPUT_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "causal/data/observations.h"
+#include "causal/estimation/analysis.h"
+#include "causal/estimation/encoding.h"
+#include "causal/estimation/model_file.h"
+#include "common/report/table.h"
+
+namespace perennial::causal {
+
+// Somebody else owns what it points to.
+struct Output {
+  const Observations& observations;
+  const EncodingSchema& schema;
+  const std::vector<int64_t>& rows;
+  const std::vector<std::string>& notes;
+  const std::vector<std::string>& warnings;
+  const AnalysisOptions& options;
+  const Analysis& analysis;
+  std::string fingerprint;
+  std::string data_name;
+};
+
+std::string EffectsCsv(const Output& output);
+std::string EstimateJson(const Output& output);
+// Average effects, one table an estimand.
+std::vector<report::Table> EffectTables(const Output& output);
+// With an empty `plotly_js` without plots.
+std::string ReportHtml(const Output& output, absl::string_view plotly_js);
+
+// effects.csv of //causal:predict: row, effects, outside_support (0 or 1), reason.
+std::string ScoredCsv(const EncodingSchema& schema, const Scored& scored);
+
+}  // namespace perennial::causal
+
+#endif  // PERENNIAL_CAUSAL_ESTIMATION_OUTPUT_H_
