@@ -232,18 +232,24 @@ absl::StatusOr<LogisticFit> FitLogistic(kernels::MatrixView<const double> x,
     const std::vector<double> step = NewtonStep(hessian, gradient);
     double decrease = 0;  // that the gradient promises for a whole step
     for (int64_t d = 0; d < size; ++d) decrease += step[d] * gradient[d];
-    const double rounding = 1e-15 * (1 + std::abs(value));
+    // Of a sum over the rows.
+    const double rounding = 1e-15 * (1 + std::abs(value)) * std::sqrt(static_cast<double>(x.rows));
+    // A step that promises less than rounding cannot be seen in the value; it is the last one, and
+    // what is left after it is the square of what it was.
+    if (decrease <= rounding) {
+      for (int64_t d = 0; d < size; ++d) theta[d] -= step[d];
+      fit.converged = true;
+      break;
+    }
     double scale = 1;
     bool moved = false;
     for (int halving = 0; halving < 60 && !moved; ++halving, scale /= 2) {
       for (int64_t d = 0; d < size; ++d) next[d] = theta[d] - scale * step[d];
       const double tried = objective.Evaluate(next, {}, {});
-      // The last steps change the value by less than its rounding.
       moved = std::isfinite(tried) && tried <= value - 1e-4 * scale * decrease + rounding;
     }
     if (!moved) break;
     theta.swap(next);
-    fit.converged = decrease < 1e-20;
   }
   for (int k = 0; k < classes - 1; ++k) {
     fit.mean.push_back(theta[k * width]);
