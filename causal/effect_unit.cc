@@ -60,6 +60,12 @@ absl::StatusOr<EffectUnit::Work> EffectUnit::Begin() const {
     PERENNIAL_ASSIGN_OR_RETURN(work.split,
                                SplitUnits(drawn.units, options_.test_share, root.Split("split")));
   }
+  if (options_.selection_share > 0) {
+    PERENNIAL_ASSIGN_OR_RETURN(
+        Split left, SplitUnits(work.split.in, options_.selection_share, root.Split("selection")));
+    work.split.in = std::move(left.in);
+    work.selection = std::move(left.out);
+  }
   FitData data = {.observations = work.split.in,
                   .unlabelled_covariates = work.split.out.covariates,
                   .unlabelled_treatment = work.split.out.treatment,

@@ -100,6 +100,28 @@ TEST(CausalLineTest, CrossFittedAveragesHaveIntervalsThatHoldTheTruth) {
   EXPECT_GE(covered, 32);
 }
 
+TEST(CausalLineTest, CriteriaOfSelectionComeFromUnitsThatAreNotFittedTo) {
+  CausalConfig config = Parse(kSmall);
+  config.mutable_split()->set_selection_share(0.3);
+  ASSERT_TRUE(CausalLine().FinishConfig(config).ok());
+  const auto units = Units(config, 3);
+  for (const auto& unit : units) ASSERT_TRUE(unit->Advance(1000).ok());
+  // The effect is 4 for all: what says so is nearer than what says there is none, by each
+  // criterion.
+  const population::Unit& null_effect = *units[0];
+  const population::Unit& ols_1 = *units[2];
+  ASSERT_EQ(ols_1.key().method, "ols_1");
+  for (const std::string name :
+       {"selection_factual_loss", "selection_pehe_nn", "selection_dr_loss", "selection_r_loss"}) {
+    EXPECT_LT(Metric(ols_1, name), Metric(null_effect, name)) << name;
+  }
+  // 70 % are fitted to, and no others: the difference of their arms is another one.
+  config.mutable_split()->set_selection_share(0);
+  const auto all = Units(config, 3);
+  ASSERT_TRUE(all[1]->Advance(1).ok());
+  EXPECT_NE(Metric(*all[1], "ate"), Metric(*units[1], "ate"));
+}
+
 TEST(CausalLineTest, MethodsOfARealisationSeeTheSameUnits) {
   CausalConfig config = Parse(kSmall);
   ASSERT_TRUE(CausalLine().FinishConfig(config).ok());

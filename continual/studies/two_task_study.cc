@@ -29,6 +29,10 @@ std::string Words(int solution) {
 
 bool IsFinite(double value) { return std::isfinite(value); }
 
+// As the distances' map names them: it has little room.
+constexpr absl::string_view kShortNames[] = {"first",     "sequential", "from first",
+                                             "same init", "other init", "matched"};
+
 }  // namespace
 
 absl::string_view TwoTaskStudy::Name(int solution) {
@@ -484,7 +488,7 @@ population::UnitResults TwoTaskStudy::Results() const {
                                .column_label = "solution",
                                .values = {}};
   for (int s = 0; s < kSolutions; ++s) {
-    matrix.names.emplace_back(Name(s));
+    matrix.names.emplace_back(kShortNames[s]);
     if (s > kFirst) add("distance", "l2", distances_[kFirst][s], Name(s));
     matrix.values.emplace_back(distances_[s].begin(), distances_[s].end());
   }

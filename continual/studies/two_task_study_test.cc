@@ -272,9 +272,8 @@ TEST(TwoTaskStudy, DistancesAreThoseOfTheRows) {
   const population::Matrix matrix = study->Results().matrices.at(0);
   std::map<std::string, double> values = Measurements(*study);
   EXPECT_EQ(matrix.name, "Distance between solutions");
-  EXPECT_THAT(matrix.names, ::testing::ElementsAre("first", "sequential", "multitask_from_first",
-                                                   "multitask_same_init", "multitask_other_init",
-                                                   "multitask_other_init_matched"));
+  EXPECT_THAT(matrix.names, ::testing::ElementsAre("first", "sequential", "from first", "same init",
+                                                   "other init", "matched"));
   ASSERT_EQ(matrix.values.size(), Study::kSolutions);
   for (int a = 0; a < Study::kSolutions; ++a) {
     ASSERT_EQ(matrix.values[a].size(), Study::kSolutions);
