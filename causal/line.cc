@@ -4,7 +4,6 @@
 #include <iterator>
 #include <numeric>
 #include <optional>
-#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -14,8 +13,8 @@
 #include "causal/selection_table.h"
 #include "causal/sources.h"
 #include "causal/studies/atlas_study.h"
-#include "common/base/nearest_name.h"
 #include "common/base/status_macros.h"
+#include "common/experiment/names.h"
 
 namespace perennial::causal {
 namespace {
@@ -79,19 +78,11 @@ absl::Status CausalLine::FinishConfig(google::protobuf::Message& message) const 
   if (config.methods().empty() && config.atlas().empty()) {
     return absl::InvalidArgumentError("methods: must name at least one, or there must be an atlas");
   }
-  std::set<std::string> names;
+  experiment::NameSet names;
   for (int i = 0; i < config.methods_size(); ++i) {
     MethodConfig& method = *config.mutable_methods(i);
     method.set_name(MethodName(method));
-    if (!base::IsLowerSnakeCase(method.name())) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("methods[", i, "].name = \"", method.name(),
-                       "\": must be lower_snake_case (a-z, 0-9, _), beginning with a letter"));
-    }
-    if (!names.insert(method.name()).second) {
-      return absl::InvalidArgumentError(absl::StrCat("methods[", i, "].name = \"", method.name(),
-                                                     "\": there is one of that name already"));
-    }
+    PERENNIAL_RETURN_IF_ERROR(names.Add(absl::StrCat("methods[", i, "].name"), method.name()));
   }
   // What neither the configuration nor a method says is said here, so that it is part of the run's
   // fingerprint.

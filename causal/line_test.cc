@@ -187,7 +187,7 @@ TEST(CausalLineTest, SaysWhatIsWrongWithMethods) {
   CausalConfig none = Parse("data { ihdp {} }");
   EXPECT_THAT(CausalLine().FinishConfig(none).message(), HasSubstr("must name at least one"));
   CausalConfig twice = Parse("data { ihdp {} } methods { ols_1 {} } methods { ols_1 {} }");
-  EXPECT_THAT(CausalLine().FinishConfig(twice).message(), HasSubstr("already"));
+  EXPECT_THAT(CausalLine().FinishConfig(twice).message(), HasSubstr("stands twice"));
   CausalConfig name = Parse("data { ihdp {} } methods { name: \"Best Net\" net {} }");
   EXPECT_THAT(CausalLine().FinishConfig(name).message(), HasSubstr("lower_snake_case"));
   CausalConfig shared =

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 
@@ -11,6 +10,7 @@
 #include "common/base/nearest_name.h"
 #include "common/base/status_macros.h"
 #include "common/data/fashion_mnist.h"
+#include "common/experiment/names.h"
 #include "common/experiment/results.h"
 #include "common/nn/network.h"
 #include "common/report/document.h"
@@ -156,20 +156,11 @@ absl::Status ContinualLine::FinishConfig(google::protobuf::Message& message) con
   if (config.methods().empty() && config.studies().empty()) {
     return absl::InvalidArgumentError("methods: must name at least one, or studies must");
   }
-  std::set<std::string> names;
+  experiment::NameSet names;
   for (int i = 0; i < config.methods_size(); ++i) {
     MethodConfig& method = *config.mutable_methods(i);
     method.set_name(MethodName(method));
-    if (!base::IsLowerSnakeCase(method.name())) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("methods[", i, "].name = \"", method.name(),
-                       "\": must be lower_snake_case (a-z, 0-9, _), beginning with a letter"));
-    }
-    if (!names.insert(method.name()).second) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("methods[", i, "].name = \"", method.name(),
-                       "\": stands twice; give each method of a kind a name of its own"));
-    }
+    PERENNIAL_RETURN_IF_ERROR(names.Add(absl::StrCat("methods[", i, "].name"), method.name()));
     const TrainingOverrides& regime = method.training();
     if (method.has_stable() && !regime.has_learning_rate_decay() && !regime.has_dropout()) {
       return absl::InvalidArgumentError(
@@ -196,9 +187,8 @@ absl::Status ContinualLine::FinishConfig(google::protobuf::Message& message) con
   }
   for (const SearchConfig& search : config.searches()) {
     if (!names.contains(search.name())) {
-      const std::vector<std::string> known(names.begin(), names.end());
-      return absl::InvalidArgumentError(
-          absl::StrCat("searches: ", base::UnknownNameMessage("method", search.name(), known)));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "searches: ", base::UnknownNameMessage("method", search.name(), names.sorted())));
     }
     if (search.trials() != config.searches(0).trials()) {
       return absl::InvalidArgumentError(absl::StrCat(
