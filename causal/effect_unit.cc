@@ -148,7 +148,7 @@ absl::Status EffectUnit::Measure() {
     if (errors_in.empty() && !treated.empty()) MeasureAgainstExperiment(Mean(treated));
   }
   if (options_.selection_share > 0) PERENNIAL_RETURN_IF_ERROR(MeasureSelection());
-  return options_.average.has_value() ? MeasureAverages(in, errors_in) : absl::OkStatus();
+  return options_.average.has_value() ? MeasureAverages() : absl::OkStatus();
 }
 
 absl::Status EffectUnit::MeasureSelection() {
@@ -224,8 +224,7 @@ void EffectUnit::MeasureAgainstExperiment(double att) {
   add("att_experiment_standard_error", experiment.standard_error);
 }
 
-absl::Status EffectUnit::MeasureAverages(const Predictions& in,
-                                         const std::vector<EffectErrors>& errors) {
+absl::Status EffectUnit::MeasureAverages() {
   const Observations& units = work_->split.in;
   for (const Estimand estimand : {Estimand::kAte, Estimand::kAtt}) {
     const absl::string_view name = estimand == Estimand::kAte ? "ate" : "att";
@@ -244,23 +243,20 @@ absl::Status EffectUnit::MeasureAverages(const Predictions& in,
       add("", kOutcomeUnit, estimate.value);
       add("_standard_error", kOutcomeUnit, estimate.standard_error);
       add("_width", kOutcomeUnit, estimate.high - estimate.low);
-      if (errors.empty()) {
+      if (!units.truth.has_value()) {
         if (estimand == Estimand::kAtt) MeasureAgainstExperiment(estimate.value);
         continue;
       }
-      // The truth, from what the predictions miss it by.
-      double mean = 0;
+      double sum = 0;
       double count = 0;
       for (int64_t i = 0; i < units.size(); ++i) {
         if (estimand == Estimand::kAtt && units.treatment[i] != static_cast<int32_t>(a) + 1) {
           continue;
         }
-        mean += in.effect[a][i];
+        sum += units.truth->mean_outcome[a + 1][i] - units.truth->mean_outcome[0][i];
         ++count;
       }
-      const double bias =
-          estimand == Estimand::kAte ? errors[a].ate_bias : errors[a].att_bias.value_or(0);
-      const double truth = mean / count - bias;
+      const double truth = sum / count;
       add("_error", kOutcomeUnit, std::abs(estimate.value - truth));
       add("_bias", kOutcomeUnit, estimate.value - truth);
       add("_covered", "fraction", estimate.low <= truth && truth <= estimate.high ? 1 : 0);

@@ -98,7 +98,7 @@ class EffectUnit final : public population::Unit {
   // Of the average effect on the treated, where an experiment tells it.
   void MeasureAgainstExperiment(double att);
   absl::Status MeasureSelection();
-  absl::Status MeasureAverages(const Predictions& in, const std::vector<EffectErrors>& errors);
+  absl::Status MeasureAverages();
 
   EffectUnitOptions options_;
   population::UnitPlan plan_;

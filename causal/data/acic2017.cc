@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "causal/data/logit.h"
 #include "causal/data/simulation.h"
 #include "common/base/logging.h"
 #include "common/base/status_macros.h"
@@ -211,10 +212,10 @@ absl::StatusOr<Acic2017Surfaces> Acic2017At(const Acic2017Config& config,
           ": its propensity is no longer between 0 and 1; the columns "
           "must be standardised"));
     }
-    at.propensity[i] = Expit(logit);
+    at.propensity[i] = Sigmoid(logit);
     // The quantile of the smaller tail, which has more digits.
-    const double z =
-        logit <= 0 ? stats::NormalQuantile(Expit(logit)) : -stats::NormalQuantile(Expit(-logit));
+    const double z = logit <= 0 ? stats::NormalQuantile(Sigmoid(logit))
+                                : -stats::NormalQuantile(Sigmoid(-logit));
     at.linear_mean[i] = -std::sin(z) + columns.x43[i];
     at.linear_effect[i] =
         delta * (columns.i3[i] * columns.x24_is_b[i] + columns.i14[i] - columns.i15[i]);

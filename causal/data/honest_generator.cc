@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "causal/data/logit.h"
 #include "causal/data/random_surface.h"
 #include "causal/data/simulation.h"
 #include "common/base/logging.h"
@@ -480,7 +481,7 @@ absl::StatusOr<Observations> HonestGenerator::Sample(int64_t n, const HonestStre
                                                          OrthogonalPart(config.effect_alignment) *
                                                              SurfaceAt(design.effect[a - 1], x));
       }
-      truth.mean_outcome[a][i] = config.binary_outcome ? Expit(mean) : mean;
+      truth.mean_outcome[a][i] = config.binary_outcome ? Sigmoid(mean) : mean;
     }
     if (config.heteroskedasticity > 0) {
       noise_sd[i] *=

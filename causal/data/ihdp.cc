@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "causal/data/covariate_columns.h"
+#include "causal/data/logit.h"
 #include "causal/data/simulation.h"
 #include "common/base/logging.h"
 #include "common/base/runfiles.h"
@@ -169,7 +170,7 @@ std::vector<double> DrawPropensity(const Ihdp& ihdp, const random::Stream& strea
   const size_t half = sorted.size() / 2;
   const double median =
       sorted.size() % 2 == 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
-  for (double& value : logit) value = Expit(value - median - kPropensityShift);
+  for (double& value : logit) value = Sigmoid(value - median - kPropensityShift);
   return logit;
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "causal/data/logit.h"
 #include "causal/data/simulation.h"
 #include "common/base/status_macros.h"
 
@@ -37,8 +38,8 @@ absl::StatusOr<Observations> KangSchafer(const KangSchaferConfig& config,
     truth.mean_outcome[0][i] = 210 + 27.4 * z[0] + 13.7 * (z[1] + z[2] + z[3]);
     truth.mean_outcome[1][i] = truth.mean_outcome[0][i] + config.effect;
     const double logit = config.kappa * (-z[0] + 0.5 * z[1] - 0.25 * z[2] - 0.1 * z[3]);
-    truth.propensity[0][i] = Expit(-logit);
-    truth.propensity[1][i] = Expit(logit);
+    truth.propensity[0][i] = Sigmoid(-logit);
+    truth.propensity[1][i] = Sigmoid(logit);
   }
   sample.treatment = DrawArms(truth.propensity, stream.Split("treatment"));
   random::Stream noise = stream.Split("outcome");

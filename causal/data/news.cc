@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "causal/data/dirichlet.h"
+#include "causal/data/logit.h"
 #include "causal/data/simulation.h"
 #include "common/base/logging.h"
 #include "common/base/status_macros.h"
@@ -157,8 +158,8 @@ absl::StatusOr<Observations> News(const NewsConfig& config, const random::Stream
     const double near1 = Dot(z.data() + i * topics, z1, topics);
     truth.mean_outcome[0][i] = config.scale * near0;
     truth.mean_outcome[1][i] = config.scale * (near0 + near1);
-    truth.propensity[0][i] = Expit(config.kappa * (near0 - near1));
-    truth.propensity[1][i] = Expit(config.kappa * (near1 - near0));
+    truth.propensity[0][i] = Sigmoid(config.kappa * (near0 - near1));
+    truth.propensity[1][i] = Sigmoid(config.kappa * (near1 - near0));
   }
   sample.treatment = DrawArms(truth.propensity, stream.Split("treatment"));
   random::Stream noise = stream.Split("outcome");

@@ -6,15 +6,13 @@
 #include <utility>
 #include <vector>
 
+#include "causal/data/logit.h"
 #include "causal/data/simulation.h"
 #include "common/base/logging.h"
 #include "common/base/status_macros.h"
 
 namespace perennial::causal {
 namespace {
-
-// log(1 + exp(x)) without overflow.
-double Softplus(double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x))); }
 
 double Positive(double x) { return std::max(x, 0.0); }
 
@@ -39,7 +37,7 @@ NieWagerPoint NieWagerAt(NieWagerSetting setting, double adj, std::span<const do
     case NieWagerSetting::kC:
       at = {.baseline = 2 * Softplus(x[0] + x[1] + x[2]),
             .effect = 1,
-            .propensity = Expit(-(x[1] + x[2]))};
+            .propensity = Sigmoid(-(x[1] + x[2]))};
       break;
     case NieWagerSetting::kD: {
       const double first = Positive(x[0] + x[1] + x[2]);
@@ -50,7 +48,7 @@ NieWagerPoint NieWagerAt(NieWagerSetting setting, double adj, std::span<const do
       break;
     }
   }
-  if (adj != 0) at.propensity = Expit(std::log(at.propensity / (1 - at.propensity)) - adj);
+  if (adj != 0) at.propensity = Sigmoid(std::log(at.propensity / (1 - at.propensity)) - adj);
   return at;
 }
 

@@ -1,6 +1,5 @@
 #include "causal/data/simulation.h"
 
-#include <cmath>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -20,12 +19,6 @@ absl::Status CheckSize(int64_t n, int64_t p) {
   if (static_cast<double>(n) * static_cast<double>(p) <= kMost) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(n, " units with ", p, " covariates are more than ",
                                                  kMost, " numbers; ask for fewer of either"));
-}
-
-double Expit(double logit) {
-  if (logit >= 0) return 1 / (1 + std::exp(-logit));
-  const double odds = std::exp(logit);
-  return odds / (1 + odds);
 }
 
 std::vector<std::string> NumberedNames(absl::string_view prefix, int64_t count) {

@@ -24,9 +24,6 @@ absl::Status CheckRange(absl::string_view what, double value, double low, double
 // InvalidArgument if n rows of p covariates are more than 1e9 numbers (8 GB).
 absl::Status CheckSize(int64_t n, int64_t p);
 
-// 1 / (1 + exp(-logit)), without overflow; a tail keeps its digits.
-double Expit(double logit);
-
 // prefix_1 .. prefix_count.
 std::vector<std::string> NumberedNames(absl::string_view prefix, int64_t count);
 

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "causal/data/logit.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -25,13 +26,13 @@ TEST(CheckSize, RefusesWhatNoMemoryHolds) {
   EXPECT_THAT(CheckSize(100001, 10000).message(), HasSubstr("100001 units with 10000 covariates"));
 }
 
-TEST(Expit, HasItsValuesAndKeepsTheDigitsOfBothTails) {
-  EXPECT_EQ(Expit(0), 0.5);
-  EXPECT_DOUBLE_EQ(Expit(std::log(3)), 0.75);
-  EXPECT_DOUBLE_EQ(Expit(-std::log(3)), 0.25);
-  EXPECT_DOUBLE_EQ(Expit(-40), std::exp(-40));
-  EXPECT_EQ(Expit(800), 1);
-  EXPECT_EQ(Expit(-800), 0);
+TEST(Sigmoid, HasItsValuesAndKeepsTheDigitsOfBothTails) {
+  EXPECT_EQ(Sigmoid(0), 0.5);
+  EXPECT_DOUBLE_EQ(Sigmoid(std::log(3)), 0.75);
+  EXPECT_DOUBLE_EQ(Sigmoid(-std::log(3)), 0.25);
+  EXPECT_DOUBLE_EQ(Sigmoid(-40), std::exp(-40));
+  EXPECT_EQ(Sigmoid(800), 1);
+  EXPECT_EQ(Sigmoid(-800), 0);
 }
 
 TEST(NumberedNames, CountFromOne) {

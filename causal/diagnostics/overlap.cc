@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "causal/data/logit.h"
 #include "causal/estimators/logistic.h"
 #include "common/base/logging.h"
 #include "common/base/status_macros.h"

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "causal/data/logit.h"
 #include "causal/estimators/logistic.h"
 #include "common/random/stream.h"
 #include "gmock/gmock.h"

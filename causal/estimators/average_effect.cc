@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "causal/data/logit.h"
 #include "causal/estimators/logistic.h"
 #include "common/base/logging.h"
 #include "common/base/status_macros.h"

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "causal/data/logit.h"
 #include "causal/data/observations.h"
 #include "causal/estimators/logistic.h"
 #include "causal/models/model.h"

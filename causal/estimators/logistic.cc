@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "causal/data/logit.h"
 #include "causal/estimators/ridge.h"
 #include "causal/estimators/standardization.h"
 #include "causal/estimators/symmetric_matrix.h"
@@ -165,14 +166,6 @@ class LogisticRegression : public Regression {
 };
 
 }  // namespace
-
-double Sigmoid(double x) {
-  if (x >= 0) return 1 / (1 + std::exp(-x));
-  const double e = std::exp(x);
-  return e / (1 + e);
-}
-
-double Logit(double p) { return std::log(p) - std::log1p(-p); }
 
 void LogisticFit::Predict(const double* x, std::span<double> probability) const {
   CHECK_EQ(static_cast<int>(probability.size()), classes());

@@ -34,10 +34,6 @@ struct LogisticOptions {
   double penalty = 1e-4;
 };
 
-// 1 / (1 + exp(-x)) and its inverse log(p / (1 - p)), without overflow.
-double Sigmoid(double x);
-double Logit(double p);
-
 // Log odds against class 0.
 struct LogisticFit {
   std::vector<double> center;        // [p], means of the covariates.

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "causal/data/logit.h"
 #include "common/random/stream.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "causal/data/logit.h"
 #include "causal/estimators/logistic.h"
 #include "common/base/logging.h"
 #include "common/base/status_macros.h"
@@ -522,10 +523,8 @@ double NetFit::ValidationLoss() {
         if (treatment_[unit] != arm) continue;
         const double y = outcome_[unit];
         const double prediction = Output(arm, output(r, 0), place);
-        const double softplus =
-            std::max(prediction, 0.0) + std::log1p(std::exp(-std::abs(prediction)));
-        loss += weight_[unit] *
-                (binary_ ? softplus - y * prediction : (prediction - y) * (prediction - y));
+        loss += weight_[unit] * (binary_ ? Softplus(prediction) - y * prediction
+                                         : (prediction - y) * (prediction - y));
         weights += weight_[unit];
       }
     }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "causal/data/logit.h"
 #include "causal/estimators/ridge.h"
 #include "causal/estimators/standardization.h"
 #include "common/base/logging.h"
@@ -71,8 +72,7 @@ class NetRegression final : public Regression {
           row_, MatrixView<const float>{chunk.data(), rows, x.columns, x.columns}, workspace);
       for (int64_t r = 0; r < rows; ++r) {
         const double output = workspace.output()(r, 0);
-        predicted[begin + r] =
-            binary_ ? 1 / (1 + std::exp(-output)) : center_ + deviation_ * output;
+        predicted[begin + r] = binary_ ? Sigmoid(output) : center_ + deviation_ * output;
       }
     }
   }

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "absl/strings/str_cat.h"
+#include "causal/data/logit.h"
 #include "common/base/logging.h"
 #include "common/base/status_macros.h"
 #include "common/kernels/matrix.h"
@@ -18,13 +19,6 @@ using kernels::MatrixView;
 // Propensities are kept this far from 0 and 1 where they are divided by, as in the authors' code of
 // arXiv:1906.02120.
 constexpr double kPropensityFloor = 0.01;
-
-double Sigmoid(double logit) {
-  return logit >= 0 ? 1 / (1 + std::exp(-logit)) : std::exp(logit) / (1 + std::exp(logit));
-}
-
-// log(1 + exp(z))
-double Softplus(double z) { return std::max(z, 0.0) + std::log1p(std::exp(-std::abs(z))); }
 
 // The loss of one prediction and its derivative.
 struct Loss {
