@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -14,16 +15,19 @@
 #include "common/base/status_macros.h"
 #include "common/population/guarded.h"
 #include "common/population/unit_state.h"
-#include "common/random/stream.h"
 #include "common/record/safetensors.h"
+#include "common/stats/normal.h"
+#include "common/stats/student_t.h"
 
 namespace perennial::causal {
 namespace {
 
 constexpr char kFitPrefix[] = "fit.";
 constexpr char kCrossFitPrefix[] = "cross_fit.";
+constexpr char kBootstrapPrefix[] = "bootstrap.";
 constexpr char kOutcomeUnit[] = "outcome";
 constexpr char kSquaredUnit[] = "outcome^2";
+constexpr char kShareUnit[] = "fraction";
 
 double Mean(const std::vector<double>& values) {
   double sum = 0;
@@ -31,7 +35,39 @@ double Mean(const std::vector<double>& values) {
   return sum / static_cast<double>(values.size());
 }
 
+std::string Suffix(size_t contrast) { return contrast == 0 ? "" : absl::StrCat("_", contrast + 1); }
+
+// The share of units whose effect of arm a + 1 is within value +- half [n].
+double Coverage(const Truth& truth, size_t a, std::span<const double> value,
+                std::span<const double> half) {
+  double covered = 0;
+  for (size_t i = 0; i < value.size(); ++i) {
+    const double effect = truth.mean_outcome[a + 1][i] - truth.mean_outcome[0][i];
+    covered += std::abs(value[i] - effect) <= half[i] ? 1 : 0;
+  }
+  return covered / static_cast<double>(value.size());
+}
+
+// The units whose arms were drawn by lot, with the effects that were predicted for them.
+struct Randomised {
+  std::vector<double> effect;
+  std::vector<int32_t> treatment;
+  std::vector<double> outcome;
+
+  void Add(const Observations& units, std::span<const double> predicted) {
+    for (size_t i = 0; i < units.randomised.size(); ++i) {
+      if (units.randomised[i] == 0) continue;
+      effect.push_back(predicted[i]);
+      treatment.push_back(units.treatment[i]);
+      outcome.push_back(units.outcome[i]);
+    }
+  }
+};
+
 }  // namespace
+
+random::Stream SplitStream(uint64_t seed) { return random::Stream(seed).Split("split"); }
+random::Stream FitStream(uint64_t seed) { return random::Stream(seed).Split("fit"); }
 
 absl::StatusOr<std::unique_ptr<EffectUnit>> EffectUnit::Create(EffectUnitOptions options) {
   std::unique_ptr<EffectUnit> unit(new EffectUnit(std::move(options)));
@@ -41,6 +77,10 @@ absl::StatusOr<std::unique_ptr<EffectUnit>> EffectUnit::Create(EffectUnitOptions
   if (work.cross_fit != nullptr) {
     unit->plan_.steps += work.cross_fit->steps();
     unit->plan_.training_flops += work.cross_fit->training_flops();
+  }
+  if (work.bootstrap != nullptr) {
+    unit->plan_.steps += work.bootstrap->steps();
+    unit->plan_.training_flops += work.bootstrap->training_flops();
   }
   // The sample, and copies that models make of it.
   const int64_t numbers =
@@ -54,11 +94,12 @@ absl::StatusOr<EffectUnit::Work> EffectUnit::Begin() const {
   PERENNIAL_ASSIGN_OR_RETURN(Realisation drawn, options_.source->Realise(options_.seed));
   Work work;
   work.att = drawn.att;
+  work.experiment = std::move(drawn.experiment);
   if (drawn.test.has_value()) {
     work.split = {.in = std::move(drawn.units), .out = *std::move(drawn.test)};
   } else {
-    PERENNIAL_ASSIGN_OR_RETURN(work.split,
-                               SplitUnits(drawn.units, options_.test_share, root.Split("split")));
+    PERENNIAL_ASSIGN_OR_RETURN(
+        work.split, SplitUnits(drawn.units, options_.test_share, SplitStream(options_.seed)));
   }
   if (options_.selection_share > 0) {
     PERENNIAL_ASSIGN_OR_RETURN(
@@ -69,7 +110,7 @@ absl::StatusOr<EffectUnit::Work> EffectUnit::Begin() const {
   FitData data = {.observations = work.split.in,
                   .unlabelled_covariates = work.split.out.covariates,
                   .unlabelled_treatment = work.split.out.treatment,
-                  .stream = root.Split("fit")};
+                  .stream = FitStream(options_.seed)};
   data.observations.truth.reset();
   if (options_.average.has_value()) {
     FitData copy = data;
@@ -77,12 +118,22 @@ absl::StatusOr<EffectUnit::Work> EffectUnit::Begin() const {
     PERENNIAL_ASSIGN_OR_RETURN(
         work.cross_fit, CrossFit::Create(options_.model, std::move(copy), options_.average->folds));
   }
+  if (options_.intervals.has_value() && options_.intervals->bootstrap > 0) {
+    FitData copy = data;
+    copy.stream = root.Split("bootstrap");
+    std::vector<double> points = work.split.in.covariates;
+    points.insert(points.end(), work.split.out.covariates.begin(), work.split.out.covariates.end());
+    PERENNIAL_ASSIGN_OR_RETURN(work.bootstrap,
+                               Bootstrap::Create(options_.model, std::move(copy),
+                                                 options_.intervals->bootstrap, std::move(points)));
+  }
   PERENNIAL_ASSIGN_OR_RETURN(work.fit, options_.model(std::move(data)));
   return work;
 }
 
 int64_t EffectUnit::Work::steps_done() const {
-  return fit->steps_done() + (cross_fit == nullptr ? 0 : cross_fit->steps_done());
+  return fit->steps_done() + (cross_fit == nullptr ? 0 : cross_fit->steps_done()) +
+         (bootstrap == nullptr ? 0 : bootstrap->steps_done());
 }
 
 double EffectUnit::progress() const {
@@ -96,11 +147,13 @@ absl::Status EffectUnit::Advance(int64_t steps) {
     if (!work_.has_value()) {
       PERENNIAL_ASSIGN_OR_RETURN(work_, Begin());
     }
-    const int64_t before = work_->fit->steps_done();
+    const int64_t end = work_->steps_done() + steps;
     PERENNIAL_RETURN_IF_ERROR(work_->fit->Advance(steps));
-    const int64_t left = steps - (work_->fit->steps_done() - before);
-    if (work_->cross_fit != nullptr && left > 0) {
-      PERENNIAL_RETURN_IF_ERROR(work_->cross_fit->Advance(left));
+    if (work_->cross_fit != nullptr) {
+      PERENNIAL_RETURN_IF_ERROR(work_->cross_fit->Advance(end - work_->steps_done()));
+    }
+    if (work_->bootstrap != nullptr) {
+      PERENNIAL_RETURN_IF_ERROR(work_->bootstrap->Advance(end - work_->steps_done()));
     }
     steps_done_ = work_->steps_done();
     return finished() ? Measure() : absl::OkStatus();
@@ -115,12 +168,15 @@ absl::Status EffectUnit::Measure() {
   if (split.in.truth.has_value()) {
     PERENNIAL_ASSIGN_OR_RETURN(errors_in, EffectErrorsOf(split.in, *split.in.truth, in));
   }
+  Predictions out;
+  if (split.out.size() > 0) {
+    PERENNIAL_ASSIGN_OR_RETURN(out, work_->fit->Predict(split.out.x()));
+  }
   if (split.out.truth.has_value() && split.out.size() > 0) {
-    PERENNIAL_ASSIGN_OR_RETURN(const Predictions out, work_->fit->Predict(split.out.x()));
     PERENNIAL_ASSIGN_OR_RETURN(errors_out, EffectErrorsOf(split.out, *split.out.truth, out));
   }
   for (size_t a = 0; a < in.effect.size(); ++a) {
-    const std::string suffix = a == 0 ? "" : absl::StrCat("_", a + 1);
+    const std::string suffix = Suffix(a);
     const auto add = [&](absl::string_view name, std::optional<double> value) {
       if (!value.has_value()) return;
       measurements_.push_back({absl::StrCat(name, suffix), kOutcomeUnit, *value});
@@ -147,8 +203,76 @@ absl::Status EffectUnit::Measure() {
     if (!treated.empty()) add("att", Mean(treated));
     if (errors_in.empty() && !treated.empty()) MeasureAgainstExperiment(Mean(treated));
   }
+  if (options_.intervals.has_value()) PERENNIAL_RETURN_IF_ERROR(MeasureIntervals(in, out));
+  PERENNIAL_RETURN_IF_ERROR(MeasurePolicy(in, out));
   if (options_.selection_share > 0) PERENNIAL_RETURN_IF_ERROR(MeasureSelection());
   return options_.average.has_value() ? MeasureAverages() : absl::OkStatus();
+}
+
+absl::Status EffectUnit::MeasureIntervals(const Predictions& in, const Predictions& out) {
+  const Split& split = work_->split;
+  const auto n_in = static_cast<size_t>(split.in.size());
+  const auto n_out = static_cast<size_t>(split.out.size());
+  const double upper = (1 + options_.intervals->level) / 2;
+  double quantile = stats::NormalQuantile(upper);
+  std::vector<std::vector<double>> error;  // [arms - 1][in, then out]
+  if (work_->bootstrap != nullptr) {
+    error = work_->bootstrap->Deviations();
+    quantile = stats::StudentTQuantile(upper, options_.intervals->bootstrap - 1);
+  } else {
+    error = in.effect_error;
+    if (error.size() != in.effect.size()) {
+      return absl::InvalidArgumentError(
+          "the model has no formula for errors of effects; intervals need a bootstrap");
+    }
+    for (size_t a = 0; n_out > 0 && a < error.size(); ++a) {
+      error[a].insert(error[a].end(), out.effect_error[a].begin(), out.effect_error[a].end());
+    }
+  }
+  for (size_t a = 0; a < error.size(); ++a) {
+    const auto add = [&](absl::string_view name, absl::string_view unit, double value) {
+      measurements_.push_back({absl::StrCat(name, Suffix(a)), std::string(unit), value});
+    };
+    for (double& half : error[a]) half *= quantile;
+    const std::span<const double> half = error[a];
+    if (split.in.truth.has_value()) {
+      add("effect_covered_in", kShareUnit,
+          Coverage(*split.in.truth, a, in.effect[a], half.first(n_in)));
+    }
+    if (n_out == 0) continue;
+    if (split.out.truth.has_value()) {
+      add("effect_covered_out", kShareUnit,
+          Coverage(*split.out.truth, a, out.effect[a], half.last(n_out)));
+    }
+    add("effect_width_out", kOutcomeUnit, 2 * Mean({half.end() - n_out, half.end()}));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status EffectUnit::MeasurePolicy(const Predictions& in, const Predictions& out) {
+  const Split& split = work_->split;
+  if (split.in.arms != 2) return absl::OkStatus();
+  Randomised seen;
+  seen.Add(split.in, in.effect[0]);
+  Randomised unseen;
+  if (split.out.size() > 0) unseen.Add(split.out, out.effect[0]);
+  if (work_->experiment.has_value()) {
+    PERENNIAL_ASSIGN_OR_RETURN(const Predictions predictions,
+                               work_->fit->Predict(work_->experiment->x()));
+    unseen.Add(*work_->experiment, predictions.effect[0]);
+  }
+  for (const auto& [where, units] : {std::pair("in", &seen), std::pair("out", &unseen)}) {
+    PERENNIAL_ASSIGN_OR_RETURN(
+        const std::optional<double> value,
+        RandomisedPolicyValue(units->effect, units->treatment, units->outcome));
+    if (!value.has_value()) continue;
+    if (split.in.binary_outcome) {
+      measurements_.push_back({absl::StrCat("policy_risk_", where), kShareUnit, 1 - *value});
+    } else {
+      measurements_.push_back({absl::StrCat("policy_value_", where), kOutcomeUnit, *value});
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::Status EffectUnit::MeasureSelection() {
@@ -236,7 +360,7 @@ absl::Status EffectUnit::MeasureAverages() {
                         .highest_propensity = options_.average->highest_propensity}));
     for (size_t a = 0; a < effects.size(); ++a) {
       const Estimate& estimate = effects[a].estimate;
-      const std::string suffix = a == 0 ? "" : absl::StrCat("_", a + 1);
+      const std::string suffix = Suffix(a);
       const auto add = [&](absl::string_view what, absl::string_view unit, double value) {
         measurements_.push_back({absl::StrCat(name, what, suffix), std::string(unit), value});
       };
@@ -259,7 +383,7 @@ absl::Status EffectUnit::MeasureAverages() {
       const double truth = sum / count;
       add("_error", kOutcomeUnit, std::abs(estimate.value - truth));
       add("_bias", kOutcomeUnit, estimate.value - truth);
-      add("_covered", "fraction", estimate.low <= truth && truth <= estimate.high ? 1 : 0);
+      add("_covered", kShareUnit, estimate.low <= truth && truth <= estimate.high ? 1 : 0);
     }
   }
   return absl::OkStatus();
@@ -283,6 +407,9 @@ absl::StatusOr<std::string> EffectUnit::Save() const {
     PERENNIAL_RETURN_IF_ERROR(work_->fit->Save(kFitPrefix, writer));
     if (work_->cross_fit != nullptr) {
       PERENNIAL_RETURN_IF_ERROR(work_->cross_fit->Save(kCrossFitPrefix, writer));
+    }
+    if (work_->bootstrap != nullptr) {
+      PERENNIAL_RETURN_IF_ERROR(work_->bootstrap->Save(kBootstrapPrefix, writer));
     }
   }
   population::MarkUnitState(options_.key, writer);
@@ -317,6 +444,9 @@ absl::Status EffectUnit::Load(absl::string_view state) {
     PERENNIAL_RETURN_IF_ERROR(work.fit->Load(kFitPrefix, file));
     if (work.cross_fit != nullptr) {
       PERENNIAL_RETURN_IF_ERROR(work.cross_fit->Load(kCrossFitPrefix, file));
+    }
+    if (work.bootstrap != nullptr) {
+      PERENNIAL_RETURN_IF_ERROR(work.bootstrap->Load(kBootstrapPrefix, file));
     }
     if (work.steps_done() != steps[0]) return foreign();
     work_ = std::move(work);

@@ -17,6 +17,17 @@
 // where the truth is known ate_covered, 1 where the interval holds the mean effect of the units
 // seen, else 0; att_... likewise.
 //
+// With intervals for the effects of single units: effect_covered_in and effect_covered_out, the
+// share of units whose effect the truth tells to be within theirs, and effect_width_out, the mean
+// width. An interval is effect +- q s; s is the deviation over bootstrap replicates
+// (models/bootstrap.h), q Student's quantile with one degree less than there are replicates, or s
+// comes from the model and q is the normal quantile.
+//
+// Where some units' arms were drawn by lot (two arms): policy_risk_in and policy_risk_out of binary
+// outcomes, policy_value_in and policy_value_out of others (estimators/metrics.h), of the policy
+// that treats where the predicted effect is above 0, over those of them that are seen and not seen.
+// Absent where none of them was treated as the policy says.
+//
 //   auto unit = EffectUnit::Create({.key = {"tarnet", "ihdp_hill_b", "realisation", "3"},
 //                                   .source = source, .test_share = 0.1, .model = factory,
 //                                   .seed = 3});
@@ -36,9 +47,11 @@
 #include "causal/data/split.h"
 #include "causal/estimators/average_effect.h"
 #include "causal/estimators/metrics.h"
+#include "causal/models/bootstrap.h"
 #include "causal/models/cross_fit.h"
 #include "causal/models/model.h"
 #include "common/population/unit.h"
+#include "common/random/stream.h"
 
 namespace perennial::causal {
 
@@ -51,6 +64,17 @@ struct AverageOptions {
   double highest_propensity = 1;
 };
 
+// How intervals for the effects of single units come about.
+struct IntervalOptions {
+  int bootstrap = 50;  // Replicates, at least 2; 0: the model's own errors, which it must have.
+  double level = 0.95;
+};
+
+// The streams below which a realisation's split is drawn and its model fitted, so that others can
+// do the same.
+random::Stream SplitStream(uint64_t seed);
+random::Stream FitStream(uint64_t seed);
+
 struct EffectUnitOptions {
   population::UnitKey key;
   std::shared_ptr<const SampleSource> source;
@@ -60,6 +84,7 @@ struct EffectUnitOptions {
   double selection_share = 0;
   ModelFactory model;
   std::optional<AverageOptions> average = {};
+  std::optional<IntervalOptions> intervals = {};
   // Of the realisation: methods of equal seed see the same units and draw from the same streams.
   uint64_t seed = 0;
 };
@@ -86,8 +111,10 @@ class EffectUnit final : public population::Unit {
     Split split;             // In: fitted to; out: neither fitted to nor selected by.
     Observations selection;  // Empty if there is no selection_share.
     std::optional<ExperimentalEffect> att;
+    std::optional<Observations> experiment;
     std::unique_ptr<ModelFit> fit;
-    std::unique_ptr<CrossFit> cross_fit;  // Null if averages are of predictions.
+    std::unique_ptr<CrossFit> cross_fit;   // Null if averages are of predictions.
+    std::unique_ptr<Bootstrap> bootstrap;  // Of units seen and not seen; null if there is none.
 
     int64_t steps_done() const;
   };
@@ -97,6 +124,9 @@ class EffectUnit final : public population::Unit {
   absl::Status Measure();
   // Of the average effect on the treated, where an experiment tells it.
   void MeasureAgainstExperiment(double att);
+  // Of effects of single units, seen (in) and not.
+  absl::Status MeasureIntervals(const Predictions& in, const Predictions& out);
+  absl::Status MeasurePolicy(const Predictions& in, const Predictions& out);
   absl::Status MeasureSelection();
   absl::Status MeasureAverages();
 

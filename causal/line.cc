@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "causal/causal.pb.h"
 #include "causal/effect_unit.h"
 #include "causal/registry.h"
@@ -21,28 +22,23 @@ namespace {
 
 constexpr uint64_t kDefaultRealisations = 20;
 
+using Sources = std::vector<std::shared_ptr<const SampleSource>>;
+
 class CausalExperiment final : public experiment::Experiment {
  public:
-  CausalExperiment(CausalConfig config, std::shared_ptr<const SampleSource> source,
-                   std::optional<AtlasStudy> atlas)
-      : config_(std::move(config)), source_(std::move(source)), atlas_(std::move(atlas)) {}
+  CausalExperiment(CausalConfig config, Sources sources, std::optional<AtlasStudy> atlas)
+      : config_(std::move(config)), sources_(std::move(sources)), atlas_(std::move(atlas)) {}
 
-  std::string data_digest() const override { return source_->digest(); }
+  std::string data_digest() const override {
+    return absl::StrJoin(sources_, "+", [](std::string* text, const auto& source) {
+      absl::StrAppend(text, source->digest());
+    });
+  }
 
   absl::StatusOr<std::vector<std::unique_ptr<population::Unit>>> Units(uint64_t seed) override {
     std::vector<std::unique_ptr<population::Unit>> units;
-    for (const MethodConfig& method : config_.methods()) {
-      PERENNIAL_ASSIGN_OR_RETURN(ModelFactory model, MakeModel(method, config_.net()));
-      PERENNIAL_ASSIGN_OR_RETURN(
-          auto unit, EffectUnit::Create({.key = {MethodName(method), source_->group(),
-                                                 "realisation", absl::StrCat(seed)},
-                                         .source = source_,
-                                         .test_share = config_.split().test_share(),
-                                         .selection_share = config_.split().selection_share(),
-                                         .model = std::move(model),
-                                         .average = AverageOf(method),
-                                         .seed = seed}));
-      units.push_back(std::move(unit));
+    for (const auto& source : sources_) {
+      PERENNIAL_RETURN_IF_ERROR(AddUnits(source, seed, units));
     }
     if (atlas_.has_value()) {
       PERENNIAL_ASSIGN_OR_RETURN(auto cells, atlas_->Units(seed));
@@ -52,8 +48,28 @@ class CausalExperiment final : public experiment::Experiment {
   }
 
  private:
+  absl::Status AddUnits(const std::shared_ptr<const SampleSource>& source, uint64_t seed,
+                        std::vector<std::unique_ptr<population::Unit>>& units) const {
+    for (const MethodConfig& method : config_.methods()) {
+      PERENNIAL_ASSIGN_OR_RETURN(ModelFactory model, MakeModel(method, config_.net()));
+      PERENNIAL_ASSIGN_OR_RETURN(const auto intervals, IntervalsOf(method));
+      PERENNIAL_ASSIGN_OR_RETURN(
+          auto unit, EffectUnit::Create({.key = {MethodName(method), source->group(), "realisation",
+                                                 absl::StrCat(seed)},
+                                         .source = source,
+                                         .test_share = config_.split().test_share(),
+                                         .selection_share = config_.split().selection_share(),
+                                         .model = std::move(model),
+                                         .average = AverageOf(method),
+                                         .intervals = intervals,
+                                         .seed = seed}));
+      units.push_back(std::move(unit));
+    }
+    return absl::OkStatus();
+  }
+
   const CausalConfig config_;
-  const std::shared_ptr<const SampleSource> source_;
+  const Sources sources_;
   const std::optional<AtlasStudy> atlas_;
 };
 
@@ -93,13 +109,21 @@ absl::Status CausalLine::FinishConfig(google::protobuf::Message& message) const 
 absl::StatusOr<std::unique_ptr<experiment::Experiment>> CausalLine::Prepare(
     const google::protobuf::Message& message, const std::string& data_folder) const {
   const CausalConfig& config = Cast(message);
-  PERENNIAL_ASSIGN_OR_RETURN(std::shared_ptr<const SampleSource> source,
-                             MakeSampleSource(config.data(), data_folder));
+  Sources sources;
+  PERENNIAL_ASSIGN_OR_RETURN(sources.emplace_back(), MakeSampleSource(config.data(), data_folder));
+  experiment::NameSet groups;
+  PERENNIAL_RETURN_IF_ERROR(groups.Add("data", sources[0]->group()));
+  for (int i = 0; i < config.more_data_size(); ++i) {
+    PERENNIAL_ASSIGN_OR_RETURN(sources.emplace_back(),
+                               MakeSampleSource(config.more_data(i), data_folder));
+    PERENNIAL_RETURN_IF_ERROR(
+        groups.Add(absl::StrCat("more_data[", i, "]"), sources.back()->group()));
+  }
   std::optional<AtlasStudy> atlas;
   if (!config.atlas().empty()) {
     PERENNIAL_ASSIGN_OR_RETURN(atlas, AtlasStudy::Create(config));
   }
-  return std::make_unique<CausalExperiment>(config, std::move(source), std::move(atlas));
+  return std::make_unique<CausalExperiment>(config, std::move(sources), std::move(atlas));
 }
 
 std::vector<experiment::Headline> CausalLine::headlines() const {

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,8 @@ constexpr char kSmall[] = R"(
   methods { name: "tarnet" net {} average { estimator: TMLE folds: 2 } }
   methods { name: "x_linear" meta_learner { kind: X base: LINEAR } }
   methods { name: "balanced" net { alpha: 1 beta: 0.1 transductive: TEST_COVARIATES } }
+  methods { name: "ols_2_formula" ols_2 {} intervals { bootstrap: 0 } }
+  methods { name: "net_bootstrap" net {} average { folds: 2 } intervals { bootstrap: 3 } }
 )";
 
 std::vector<std::unique_ptr<population::Unit>> Units(const CausalConfig& config, uint64_t seed) {
@@ -65,7 +68,7 @@ TEST(CausalLineTest, BaselinesMeetTheConstantEffectOfHillsSurfaceA) {
   CausalConfig config = Parse(kSmall);
   ASSERT_TRUE(CausalLine().FinishConfig(config).ok());
   const auto units = Units(config, 3);
-  ASSERT_EQ(units.size(), 8);
+  ASSERT_EQ(units.size(), 10);
   for (const auto& unit : units) ASSERT_TRUE(unit->Advance(1000).ok());
   // The effect is 4 for all; nothing is 4 away from it, and outcomes are linear.
   EXPECT_EQ(units[0]->key().Id(), "null_effect.ihdp_hill_a.realisation.3");
@@ -98,6 +101,81 @@ TEST(CausalLineTest, CrossFittedAveragesHaveIntervalsThatHoldTheTruth) {
   }
   // 95 %, less four standard errors.
   EXPECT_GE(covered, 32);
+}
+
+TEST(CausalLineTest, IntervalsOfEffectsAreAsWideAsTheirReplicatesSay) {
+  CausalConfig config = Parse(R"(
+    data { ihdp { surface: HILL_A } }
+    split { test_share: 0.1 }
+    methods { null_effect {} intervals { bootstrap: 5 } }
+    methods { naive_difference {} intervals { bootstrap: 20 } }
+    methods { name: "narrow" naive_difference {} intervals { bootstrap: 20 level: 0.5 } }
+  )");
+  ASSERT_TRUE(CausalLine().FinishConfig(config).ok());
+  int covered = 0;
+  for (int seed = 0; seed < 20; ++seed) {
+    const auto units = Units(config, seed);
+    ASSERT_EQ(units[1]->plan().steps, 21);
+    for (const auto& unit : units) ASSERT_TRUE(unit->Advance(1000).ok());
+    // The effect is 4 for all.
+    EXPECT_EQ(Metric(*units[0], "effect_width_out"), 0);
+    EXPECT_EQ(Metric(*units[0], "effect_covered_in"), 0);
+    const double width = Metric(*units[1], "effect_width_out");
+    const double expected = Metric(*units[1], "ate_error") <= width / 2 ? 1 : 0;
+    EXPECT_EQ(Metric(*units[1], "effect_covered_in"), expected);
+    EXPECT_EQ(Metric(*units[1], "effect_covered_out"), expected);
+    covered += static_cast<int>(expected);
+    // Student's t with 19 degrees of freedom: 2.0930 and 0.6876.
+    EXPECT_NEAR(width / Metric(*units[2], "effect_width_out"), 2.0930 / 0.6876, 1e-3);
+  }
+  // Selection puts the difference of means off, so not always; but not never.
+  EXPECT_GT(covered, 0);
+}
+
+TEST(CausalLineTest, IntervalsOfEffectsHoldThemAsOftenAsTheySayWhereOutcomesAreLinear) {
+  CausalConfig config = Parse(R"(
+    data { honest { n: 400 noise: 0 nonlinearity: 0 heteroskedasticity: 0.5 } }
+    split { test_share: 0.2 }
+    methods { name: "formula" ols_2 {} intervals { bootstrap: 0 } }
+    methods { name: "bootstrap" ols_2 {} intervals { bootstrap: 30 } }
+  )");
+  ASSERT_TRUE(CausalLine().FinishConfig(config).ok());
+  constexpr int kSeeds = 60;
+  const std::string metrics[] = {"effect_covered_in", "effect_covered_out"};
+  double sum[2][2] = {};
+  double squares[2][2] = {};
+  for (int seed = 0; seed < kSeeds; ++seed) {
+    const auto units = Units(config, seed);
+    for (int method = 0; method < 2; ++method) {
+      ASSERT_TRUE(units[method]->Advance(1000).ok());
+      for (int m = 0; m < 2; ++m) {
+        const double share = Metric(*units[method], metrics[m]);
+        sum[method][m] += share / kSeeds;
+        squares[method][m] += share * share / kSeeds;
+      }
+    }
+  }
+  for (int method = 0; method < 2; ++method) {
+    for (int m = 0; m < 2; ++m) {
+      // Units of a seed share a fit: the spread of seeds is the error of their mean.
+      const double mean = sum[method][m];
+      const double error = std::sqrt((squares[method][m] - mean * mean) / (kSeeds - 1));
+      EXPECT_NEAR(mean, 0.95, 4 * error) << metrics[m] << " " << config.methods(method).name();
+      EXPECT_LT(error, 0.01);
+    }
+  }
+}
+
+TEST(CausalLineTest, IntervalsNeedAFormulaOrReplicates) {
+  for (const std::string method :
+       {"ols_1 {} intervals { bootstrap: 0 }", "ols_2 {} intervals { bootstrap: 1 }"}) {
+    CausalConfig config = Parse("data { ihdp {} } methods { " + method + " }");
+    ASSERT_TRUE(CausalLine().FinishConfig(config).ok());
+    auto experiment = CausalLine().Prepare(config, "");
+    ASSERT_TRUE(experiment.ok());
+    EXPECT_THAT(std::string((*experiment)->Units(0).status().message()),
+                HasSubstr("intervals.bootstrap is"));
+  }
 }
 
 TEST(CausalLineTest, CriteriaOfSelectionComeFromUnitsThatAreNotFittedTo) {
@@ -136,11 +214,39 @@ TEST(CausalLineTest, MethodsOfARealisationSeeTheSameUnits) {
   EXPECT_NE(Metric(*units[5], "sqrt_pehe_out"), Metric(*other[5], "sqrt_pehe_out"));
 }
 
+TEST(CausalLineTest, MoreDataAreGroupsOfTheirOwnAndChangeNothingOfTheFirst) {
+  const char kMore[] = "more_data { ihdp { surface: HILL_B } } more_data { honest { n: 200 } }";
+  CausalConfig config = Parse(R"(data { ihdp { surface: HILL_A } } split { test_share: 0.1 }
+                                 methods { ols_1 {} } methods { ols_2 {} })");
+  const auto alone = Units(config, 3);
+  config.MergeFrom(Parse(kMore));
+  const auto units = Units(config, 3);
+  ASSERT_EQ(units.size(), 6);
+  std::set<std::string> groups;
+  for (size_t i = 0; i < units.size(); ++i) {
+    EXPECT_EQ(units[i]->key().method, i % 2 == 0 ? "ols_1" : "ols_2");
+    groups.insert(units[i]->key().group);
+    ASSERT_TRUE(units[i]->Advance(1).ok());
+  }
+  EXPECT_EQ(groups.size(), 3);
+  for (size_t i = 0; i < alone.size(); ++i) {
+    EXPECT_EQ(alone[i]->key().Id(), units[i]->key().Id());
+    ASSERT_TRUE(alone[i]->Advance(1).ok());
+    EXPECT_EQ(Metric(*alone[i], "sqrt_pehe_out"), Metric(*units[i], "sqrt_pehe_out"));
+  }
+  EXPECT_NE(Metric(*units[0], "sqrt_pehe_out"), Metric(*units[2], "sqrt_pehe_out"));
+
+  config.add_more_data()->mutable_ihdp()->set_surface(IhdpData::HILL_A);
+  const CausalLine line;
+  EXPECT_THAT(line.Prepare(config, "").status().message(),
+              AllOf(HasSubstr("more_data[2]"), HasSubstr("ihdp_hill_a")));
+}
+
 TEST(CausalLineTest, UnitsGoOnFromTheirStateBitForBit) {
   CausalConfig config = Parse(kSmall);
   ASSERT_TRUE(CausalLine().FinishConfig(config).ok());
   const auto whole = Units(config, 3);
-  for (const int64_t stop : {0, 17, 40}) {
+  for (const int64_t stop : {0, 17, 40, 130, 170}) {
     const auto stopped = Units(config, 3);
     const auto resumed = Units(config, 3);
     for (size_t i = 0; i < whole.size(); ++i) {

@@ -168,7 +168,8 @@ constexpr Entry kModels[] = {
      [](const auto&, const auto&) -> absl::StatusOr<ModelFactory> { return Ols1(); }},
     {MethodConfig::kOls2,
      [](const auto& m, const auto&) -> absl::StatusOr<ModelFactory> {
-       return Ols2({.penalty = m.ols_2().penalty()});
+       const bool by_formula = !m.intervals().empty() && m.intervals(0).bootstrap() == 0;
+       return Ols2({.penalty = m.ols_2().penalty()}, by_formula);
      }},
     {MethodConfig::kNet, MakeNet},
     {MethodConfig::kMetaLearner, MakeMetaLearner},
@@ -248,6 +249,18 @@ std::optional<AverageOptions> AverageOf(const MethodConfig& method) {
       break;
   }
   return options;
+}
+
+absl::StatusOr<std::optional<IntervalOptions>> IntervalsOf(const MethodConfig& method) {
+  if (method.intervals().empty()) return std::nullopt;
+  const IntervalsConfig& config = method.intervals(0);
+  const int replicates = config.bootstrap();
+  if (replicates == 1 || (replicates == 0 && !method.has_ols_2())) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "method ", MethodName(method), ": intervals.bootstrap is ", replicates,
+        ", must be at least 2", method.has_ols_2() ? ", or 0" : ": only ols_2 has a formula"));
+  }
+  return IntervalOptions{.bootstrap = replicates, .level = config.level()};
 }
 
 absl::StatusOr<ModelFactory> MakeModel(const MethodConfig& method, const NetConfig& net) {

@@ -25,6 +25,10 @@ NetOptions NetOptionsOf(const NetConfig& config);
 // How the method estimates average effects, if not by its predictions.
 std::optional<AverageOptions> AverageOf(const MethodConfig& method);
 
+// The intervals for effects of single units, if it has some. InvalidArgument where its kind has no
+// formula for them and too few replicates are asked for.
+absl::StatusOr<std::optional<IntervalOptions>> IntervalsOf(const MethodConfig& method);
+
 // The kind must be set. Errors name the field.
 absl::StatusOr<ModelFactory> MakeModel(const MethodConfig& method, const NetConfig& net);
 

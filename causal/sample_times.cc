@@ -33,6 +33,7 @@
 #include "causal/causal.pb.h"
 #include "causal/data/sample_source.h"
 #include "causal/data/split.h"
+#include "causal/effect_unit.h"
 #include "causal/estimators/metrics.h"
 #include "causal/line.h"
 #include "causal/models/model.h"
@@ -48,7 +49,6 @@
 #include "common/experiment/command_line.h"
 #include "common/experiment/configuration.h"
 #include "common/experiment/surroundings.h"
-#include "common/random/stream.h"
 #include "common/record/safetensors.h"
 
 namespace perennial::causal {
@@ -94,7 +94,7 @@ absl::StatusOr<Sample> Draw(const CausalConfig& config, const SampleSource& sour
     sample.split = {.in = std::move(drawn.units), .out = *std::move(drawn.test)};
     return sample;
   }
-  const random::Stream stream = random::Stream(seed).Split("split");
+  const auto stream = SplitStream(seed);
   PERENNIAL_ASSIGN_OR_RETURN(sample.split, SplitUnits(sample.all, test_share, stream));
   // The same split of units whose only covariate is their row.
   Observations numbered = sample.all;
@@ -171,7 +171,7 @@ absl::Status Time(const CausalConfig& config, const MethodConfig& method, const 
   FitData data = {.observations = split.in,
                   .unlabelled_covariates = split.out.covariates,
                   .unlabelled_treatment = split.out.treatment,
-                  .stream = random::Stream(sample.seed).Split("fit")};
+                  .stream = FitStream(sample.seed)};
   data.observations.truth.reset();
 
   double before = base::ThreadCpuSeconds();

@@ -9,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "causal/data/acic2016.h"
 #include "causal/data/lalonde.h"
+#include "causal/data/split.h"
 #include "causal/effect_unit.h"
 #include "causal/estimators/baselines.h"
 #include "common/base/file_io.h"
@@ -293,6 +294,59 @@ TEST(SourcesTest, JobsAreHeldAgainstTheirRandomisedUnits) {
   ASSERT_TRUE(second.ok() && second->att.has_value());
   EXPECT_DOUBLE_EQ(second->att->effect, 0.5);
   EXPECT_DOUBLE_EQ(second->att->standard_error, 0.5);
+}
+
+// The mean outcome of an arm.
+double ArmMean(const Observations& units, int32_t arm) {
+  double sum = 0;
+  double count = 0;
+  for (int64_t i = 0; i < units.size(); ++i) {
+    if (units.treatment[i] != arm) continue;
+    sum += units.outcome[i];
+    ++count;
+  }
+  return sum / count;
+}
+
+TEST(SourcesTest, PoliciesOnLalondeAreWorthWhatTheExperimentSays) {
+  const Lalonde lalonde = *LoadLalonde();
+  const auto split = SplitUnits(lalonde.experiment, 0.3, SplitStream(0));
+  ASSERT_TRUE(split.ok());
+  const Source experiment = MakeOrDie("lalonde { experiment: true }");
+  // Treats none, or all, as the naive difference is above 0.
+  const auto none = Measured(experiment, NullEffect(), 0.3);
+  EXPECT_NEAR(Metric(*none, "policy_value_in"), ArmMean(split->in, 0), 1e-9);
+  EXPECT_NEAR(Metric(*none, "policy_value_out"), ArmMean(split->out, 0), 1e-9);
+  const auto all = Measured(experiment, NaiveDifference(), 0.3);
+  EXPECT_NEAR(Metric(*all, "policy_value_in"), ArmMean(split->in, 1), 1e-9);
+  EXPECT_NEAR(Metric(*all, "policy_value_out"), ArmMean(split->out, 1), 1e-9);
+  EXPECT_FALSE(Has(*all, "policy_risk_out"));
+
+  // With the survey's controls the experiment's are units that are not seen, all of them.
+  const Source survey = MakeOrDie("lalonde {}");
+  const auto of_survey = Measured(survey, NullEffect(), 0.3);
+  EXPECT_NEAR(Metric(*of_survey, "policy_value_out"), ArmMean(lalonde.experiment, 0), 1e-9);
+  EXPECT_FALSE(Has(*of_survey, "policy_value_in"));
+  // Where none of the trained is held out there is no comparison.
+  EXPECT_FALSE(Has(*Measured(survey, NullEffect(), 0), "policy_value_out"));
+  EXPECT_FALSE(Has(*Measured(MakeOrDie("nhefs {}"), NullEffect(), 0.3), "policy_value_out"));
+}
+
+TEST(SourcesTest, PoliciesOnJobsRiskWhatTheirRandomisedUnitsSay) {
+  const Source source = MakeOrDie("jobs_file { file: \"jobs.npz\" }", TestData());
+  // Outcomes of the treated are 1 and 1, of the controls drawn by lot 0 and 1.
+  const auto measured = [&](const ModelFactory& model) {
+    auto unit = *EffectUnit::Create({.key = {"model", "jobs_file", "realisation", "1"},
+                                     .source = source,
+                                     .model = model,
+                                     .seed = 1});
+    EXPECT_TRUE(unit->Advance(100).ok());
+    return unit;
+  };
+  EXPECT_DOUBLE_EQ(Metric(*measured(NullEffect()), "policy_risk_in"), 0.5);
+  EXPECT_DOUBLE_EQ(Metric(*measured(NaiveDifference()), "policy_risk_in"), 0);
+  EXPECT_FALSE(Has(*measured(NullEffect()), "policy_value_in"));
+  EXPECT_FALSE(Has(*measured(NullEffect()), "policy_risk_out"));
 }
 
 }  // namespace

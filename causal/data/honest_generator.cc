@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "causal/data/check_range.h"
 #include "causal/data/logit.h"
 #include "causal/data/random_surface.h"
 #include "causal/data/simulation.h"

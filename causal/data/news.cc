@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "causal/data/check_range.h"
 #include "causal/data/dirichlet.h"
 #include "causal/data/logit.h"
 #include "causal/data/simulation.h"

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "causal/data/check_range.h"
 #include "causal/data/logit.h"
 #include "causal/data/simulation.h"
 #include "common/base/logging.h"

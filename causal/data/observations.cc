@@ -101,6 +101,12 @@ absl::Status Validate(const Observations& observations) {
       return status;
     }
   }
+  if (!observations.randomised.empty()) {
+    if (absl::Status status = CheckLength("randomised", observations.randomised.size(), n);
+        !status.ok()) {
+      return status;
+    }
+  }
   std::vector<int64_t> units(observations.arms);
   for (int64_t i = 0; i < n; ++i) {
     const int32_t arm = observations.treatment[i];
@@ -150,7 +156,8 @@ Observations Select(const Observations& observations, std::span<const int32_t> r
                            .outcome = Rows(observations.outcome, rows),
                            .arms = observations.arms,
                            .binary_outcome = observations.binary_outcome,
-                           .cluster = Rows(observations.cluster, rows)};
+                           .cluster = Rows(observations.cluster, rows),
+                           .randomised = Rows(observations.randomised, rows)};
   selected.covariates.reserve(rows.size() * p);
   for (const int32_t row : rows) {
     const auto begin = observations.covariates.begin() + row * p;

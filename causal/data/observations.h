@@ -34,6 +34,8 @@ struct Observations {
   bool binary_outcome = false;
   // [n], units of equal number are not independent of each other; empty: all are.
   std::vector<int32_t> cluster = {};
+  // [n], 1 for units whose arm was drawn by lot, 0 for others; empty: nothing is known of it.
+  std::vector<uint8_t> randomised = {};
   std::optional<Truth> truth = {};
 
   int64_t size() const { return static_cast<int64_t>(treatment.size()); }

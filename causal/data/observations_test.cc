@@ -19,6 +19,7 @@ Observations Three() {
           .outcome = {1, 0, 1},
           .binary_outcome = true,
           .cluster = {7, 7, 8},
+          .randomised = {1, 1, 0},
           .truth = Truth{.mean_outcome = {{0.1, 0.2, 0.3}, {0.4, 0.5, 0.6}},
                          .propensity = {{0.5, 0.25, 0.75}, {0.5, 0.75, 0.25}}}};
 }
@@ -39,6 +40,7 @@ TEST(ObservationsTest, SelectTakesRowsOfEverything) {
   EXPECT_THAT(selected.treatment, ElementsAre(0, 1, 0));
   EXPECT_THAT(selected.outcome, ElementsAre(1, 0, 1));
   EXPECT_THAT(selected.cluster, ElementsAre(8, 7, 8));
+  EXPECT_THAT(selected.randomised, ElementsAre(0, 1, 0));
   EXPECT_THAT(selected.truth->mean_outcome[1], ElementsAre(0.6, 0.5, 0.6));
   EXPECT_THAT(selected.truth->propensity[0], ElementsAre(0.75, 0.25, 0.75));
   EXPECT_EQ(selected.x()(0, 1), 22);
@@ -57,6 +59,7 @@ TEST(ObservationsTest, SaysWhatDoesNotFit) {
               HasSubstr("covariates has 5 values, expected 6"));
   EXPECT_THAT(message([](O& o) { o.outcome.pop_back(); }), HasSubstr("outcome has 2"));
   EXPECT_THAT(message([](O& o) { o.cluster.pop_back(); }), HasSubstr("cluster has 2"));
+  EXPECT_THAT(message([](O& o) { o.randomised.pop_back(); }), HasSubstr("randomised has 2"));
   EXPECT_THAT(message([](O& o) { o.treatment[1] = 2; }),
               HasSubstr("treatment of unit 2 is 2, must be an arm, 0 to 1"));
   EXPECT_THAT(message([](O& o) { o.treatment[1] = 0; }), HasSubstr("arm 1 has no units"));

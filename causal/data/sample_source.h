@@ -30,6 +30,9 @@ struct Realisation {
   std::optional<Observations> test = {};
   // What stands in for the truth where effects are not known, but one of the two.
   std::optional<ExperimentalEffect> att = {};
+  // Further units of an experiment, marked as randomised, that no model is fitted to, to tell the
+  // value of policies.
+  std::optional<Observations> experiment = {};
 };
 
 // Draws realisations. Thread-safe.

@@ -8,12 +8,6 @@
 
 namespace perennial::causal {
 
-absl::Status CheckRange(absl::string_view what, double value, double low, double high) {
-  if (value >= low && value <= high) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(what, " is ", value, ", must be from ", low, " to ", high));
-}
-
 absl::Status CheckSize(int64_t n, int64_t p) {
   constexpr double kMost = 1e9;
   if (static_cast<double>(n) * static_cast<double>(p) <= kMost) return absl::OkStatus();

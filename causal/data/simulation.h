@@ -1,6 +1,6 @@
 // What the generators of causal/data share.
 //
-//   PERENNIAL_RETURN_IF_ERROR(CheckRange("sigma", config.sigma, 0, 1e6));
+//   PERENNIAL_RETURN_IF_ERROR(CheckSize(config.n, config.p));
 //   sample.treatment = DrawArms(truth.propensity, stream.Split("treatment"));
 //   return Validated(std::move(sample));
 #ifndef PERENNIAL_CAUSAL_DATA_SIMULATION_H_
@@ -17,9 +17,6 @@
 #include "common/random/stream.h"
 
 namespace perennial::causal {
-
-// InvalidArgument unless low <= value <= high, which a NaN is not.
-absl::Status CheckRange(absl::string_view what, double value, double low, double high);
 
 // InvalidArgument if n rows of p covariates are more than 1e9 numbers (8 GB).
 absl::Status CheckSize(int64_t n, int64_t p);

@@ -1,7 +1,6 @@
 #include "causal/data/simulation.h"
 
 #include <cmath>
-#include <limits>
 
 #include "causal/data/logit.h"
 #include "gmock/gmock.h"
@@ -12,14 +11,6 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-TEST(CheckRange, AcceptsTheEndsAndNamesWhatIsOutside) {
-  EXPECT_TRUE(CheckRange("kappa", 0, 0, 2).ok());
-  EXPECT_TRUE(CheckRange("kappa", 2, 0, 2).ok());
-  EXPECT_EQ(CheckRange("kappa", 2.5, 0, 2).message(), "kappa is 2.5, must be from 0 to 2");
-  EXPECT_EQ(CheckRange("kappa", -0.5, 0, 2).code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_FALSE(CheckRange("kappa", std::numeric_limits<double>::quiet_NaN(), 0, 2).ok());
-}
 
 TEST(CheckSize, RefusesWhatNoMemoryHolds) {
   EXPECT_TRUE(CheckSize(100000, 10000).ok());

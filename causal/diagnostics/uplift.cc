@@ -30,20 +30,18 @@ struct Areas {
   double qini;
 };
 
-// Of the units of `order` that are chosen; all where `chosen` is empty.
-Areas AreasOf(std::span<const int32_t> order, std::span<const double> priority,
-              std::span<const double> scores, std::span<const uint8_t> chosen,
-              std::vector<double>& sorted) {
+// Of units by falling priority those that are chosen; all where `chosen` is empty.
+Areas AreasOf(std::span<const double> priority, std::span<const double> scores,
+              std::span<const uint8_t> chosen, std::vector<double>& sorted) {
   // Scores in order, those of equal priority replaced by their mean.
   sorted.clear();
-  const auto is_chosen = [&](int32_t i) { return chosen.empty() || chosen[i] != 0; };
-  for (size_t begin = 0; begin < order.size();) {
+  for (size_t begin = 0; begin < priority.size();) {
     size_t end = begin;
     double sum = 0;
     int64_t count = 0;
-    for (; end < order.size() && priority[order[end]] == priority[order[begin]]; ++end) {
-      if (!is_chosen(order[end])) continue;
-      sum += scores[order[end]];
+    for (; end < priority.size() && priority[end] == priority[begin]; ++end) {
+      if (!chosen.empty() && chosen[end] == 0) continue;
+      sum += scores[end];
       ++count;
     }
     if (count > 0) sorted.insert(sorted.end(), count, sum / static_cast<double>(count));
@@ -144,6 +142,37 @@ absl::StatusOr<std::vector<CurvePoint>> QiniCurve(std::span<const double> priori
   return curve;
 }
 
+absl::StatusOr<std::vector<GainPoint>> GainCurve(std::span<const double> priority,
+                                                 std::span<const double> scores,
+                                                 std::span<const int32_t> cluster, int points,
+                                                 double level) {
+  CHECK_GE(points, 1);
+  PERENNIAL_RETURN_IF_ERROR(stats::CheckPairs(priority, scores, 2));
+  PERENNIAL_RETURN_IF_ERROR(CheckClusters(cluster, priority.size()));
+  const std::vector<int32_t> order = OrderOf(priority);
+  const size_t n = order.size();
+  std::vector<GainPoint> curve;
+  std::vector<double> terms(n);
+  for (int point = 0; point <= points; ++point) {
+    const double share = static_cast<double>(point) / points;
+    const double treated = share * static_cast<double>(n);
+    double sum = 0;
+    for (size_t begin = 0; begin < n;) {
+      size_t end = begin + 1;
+      while (end < n && priority[order[end]] == priority[order[begin]]) ++end;
+      const double part = std::clamp(
+          (treated - static_cast<double>(begin)) / static_cast<double>(end - begin), 0.0, 1.0);
+      for (; begin < end; ++begin) sum += terms[order[begin]] = part * scores[order[begin]];
+    }
+    const double gain = sum / static_cast<double>(n);
+    for (double& term : terms) term -= gain;
+    PERENNIAL_ASSIGN_OR_RETURN(const Estimate estimate,
+                               EstimateFromInfluence(gain, terms, cluster, level));
+    curve.push_back({.share = share, .gain = estimate});
+  }
+  return curve;
+}
+
 absl::StatusOr<Rate> RateOf(std::span<const double> priority, std::span<const double> scores,
                             std::span<const int32_t> cluster, const RateOptions& options,
                             const random::Stream& stream) {
@@ -160,18 +189,27 @@ absl::StatusOr<Rate> RateOf(std::span<const double> priority, std::span<const do
                                                    cluster.empty() ? " units" : " clusters",
                                                    "; half-samples need at least 4"));
   }
+  // In order once, so that each resample reads memory from front to back.
   const std::vector<int32_t> order = OrderOf(priority);
+  std::vector<double> ranked_priority;
+  std::vector<double> ranked_scores;
+  std::vector<int32_t> rank(order.size());
+  for (size_t k = 0; k < order.size(); ++k) {
+    ranked_priority.push_back(priority[order[k]]);
+    ranked_scores.push_back(scores[order[k]]);
+    rank[order[k]] = static_cast<int32_t>(k);
+  }
   std::vector<double> sorted;
-  const Areas whole = AreasOf(order, priority, scores, {}, sorted);
+  const Areas whole = AreasOf(ranked_priority, ranked_scores, {}, sorted);
   const int32_t count = static_cast<int32_t>(groups.size());
   std::vector<double> resampled[2];
   for (int r = 0; r < options.resamples; ++r) {
     random::Stream draw = stream.Split(static_cast<uint64_t>(r));
     std::vector<uint8_t> chosen(priority.size());
     for (const int32_t group : draw.Sample(count, count / 2)) {
-      for (const int32_t unit : groups[group]) chosen[unit] = 1;
+      for (const int32_t unit : groups[group]) chosen[rank[unit]] = 1;
     }
-    const Areas areas = AreasOf(order, priority, scores, chosen, sorted);
+    const Areas areas = AreasOf(ranked_priority, ranked_scores, chosen, sorted);
     resampled[0].push_back(areas.autoc);
     resampled[1].push_back(areas.qini);
   }

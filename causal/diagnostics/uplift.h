@@ -7,8 +7,10 @@
 // for the rest. With units sorted by falling priority, u the share treated first:
 //
 //   Qini curve  Q(u) = (1/n) sum of Gamma over the first u n units: what treating them yields per
-//   unit TOC(u)      mean of Gamma over the first u n units - mean of Gamma AUTOC       integral of
-//   TOC(u) du Qini        integral of u TOC(u) du: the area between the Qini curve and its chord
+//               unit
+//   TOC(u)      mean of Gamma over the first u n units - mean of Gamma
+//   AUTOC       integral of TOC(u) du
+//   Qini        integral of u TOC(u) du: the area between the Qini curve and its chord
 //
 // as sums over u = 1/n, 2/n, ..., 1. Units of equal priority stand in no order: each counts as
 // their mean.
@@ -53,6 +55,20 @@ struct CurvePoint {
 // least 1.
 absl::StatusOr<std::vector<CurvePoint>> QiniCurve(std::span<const double> priority,
                                                   std::span<const double> scores, int points = 100);
+
+// A point of the Qini curve with its interval, for a share that is fixed beforehand: of treating
+// the first u n units (not rounded: of the unit at the border a part, of equal priorities each the
+// same part) the value over treating nobody, as a policy has one.
+struct GainPoint {
+  double share;
+  Estimate gain;
+};
+
+// At u = 0, 1/points, ..., 1. Errors as of PolicyValueOf. points at least 1 (CHECK).
+absl::StatusOr<std::vector<GainPoint>> GainCurve(std::span<const double> priority,
+                                                 std::span<const double> scores,
+                                                 std::span<const int32_t> cluster, int points,
+                                                 double level = 0.95);
 
 struct RateOptions {
   double level = 0.95;

@@ -1,6 +1,8 @@
 #include "causal/diagnostics/uplift.h"
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -161,6 +163,49 @@ TEST(Rate, IsAFunctionOfTheStream) {
   EXPECT_NE(error(1), error(2));
 }
 
+TEST(GainCurve, IsTheQiniCurveAtWholeUnits) {
+  const Data data = Simulated(60, 1, random::Stream(3));
+  const auto curve = GainCurve(data.priority, data.scores, {}, 20);
+  const auto qini = QiniCurve(data.priority, data.scores, 20);
+  ASSERT_TRUE(curve.ok()) << curve.status();
+  ASSERT_EQ(curve->size(), 21u);
+  for (size_t k = 0; k <= 20; ++k) {
+    EXPECT_NEAR((*curve)[k].share, (*qini)[k].share, 1e-12);
+    EXPECT_NEAR((*curve)[k].gain.value, (*qini)[k].gain, 1e-12);
+  }
+}
+
+TEST(GainCurve, HasTheIntervalOfThePolicyThatTreatsTheFirst) {
+  const Data data = Simulated(80, 1, random::Stream(4));
+  std::vector<double> sorted = data.priority;
+  std::ranges::sort(sorted, std::greater<>());
+  for (const bool clustered : {false, true}) {
+    std::vector<int32_t> cluster;
+    for (int32_t i = 0; clustered && i < 80; ++i) cluster.push_back(i / 4);
+    const auto curve = GainCurve(data.priority, data.scores, cluster, 4, 0.9);
+    for (const int quarter : {1, 2, 3}) {
+      std::vector<double> effect = data.priority;
+      for (double& tau : effect) tau -= sorted[20 * quarter];
+      const auto policy = PolicyValueOf(effect, data.scores, cluster, 0, 0.9);
+      const Estimate& gain = (*curve)[quarter].gain;
+      EXPECT_NEAR(gain.value, policy->over_none.value, 1e-12);
+      EXPECT_NEAR(gain.standard_error, policy->over_none.standard_error, 1e-12);
+      EXPECT_NEAR(gain.low, policy->over_none.low, 1e-12);
+      EXPECT_NEAR(gain.high, policy->over_none.high, 1e-12);
+    }
+    EXPECT_EQ(curve->front().gain.value, 0);
+    EXPECT_EQ(curve->front().gain.standard_error, 0);
+  }
+}
+
+TEST(GainCurve, OfEqualPrioritiesIsTheChord) {
+  const std::vector<double> scores = {4, -2, 1, 3, 9};
+  const auto curve = GainCurve(std::vector<double>(5, 1.5), scores, {}, 4);
+  for (int k = 0; k <= 4; ++k) EXPECT_NEAR((*curve)[k].gain.value, 3 * k / 4.0, 1e-12);
+  // Half of everybody: half of the deviation of the mean, sqrt(66 / (5 * 4)).
+  EXPECT_NEAR((*curve)[2].gain.standard_error, std::sqrt(66 / 20.0) / 2, 1e-12);
+}
+
 TEST(PolicyValue, IsThatOfAnExampleByHand) {
   const std::vector<double> effect = {3, -1, 2, 0.5};
   const std::vector<double> scores = {4, -2, 1, 3};
@@ -208,6 +253,7 @@ TEST(Uplift, NamesBadInput) {
   EXPECT_FALSE(RateOf(a, a, {}, {.level = 2}, stream).ok());
   EXPECT_FALSE(QiniCurve(bad, a).ok());
   EXPECT_FALSE(PolicyValueOf(a, bad, {}).ok());
+  EXPECT_FALSE(GainCurve(bad, a, {}, 10).ok());
   EXPECT_FALSE(PolicyValueOf(a, a, {}, INFINITY).ok());
   EXPECT_THAT(std::string(RateOf(a, a, cluster, {}, stream).status().message()),
               HasSubstr("there are 3 clusters; half-samples need at least 4"));

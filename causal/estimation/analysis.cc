@@ -1,58 +1,33 @@
 #include "causal/estimation/analysis.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
+#include <iterator>
 #include <map>
 #include <mutex>
-#include <numeric>
 #include <span>
-#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "causal/models/cross_fit.h"
+#include "causal/estimation/estimate_units.h"
+#include "causal/models/bootstrap.h"
 #include "common/base/logging.h"
 #include "common/base/status_macros.h"
+#include "common/population/scheduler.h"
+#include "common/random/stream.h"
 #include "common/stats/robust.h"
 
 namespace perennial::causal {
 namespace {
 
-constexpr int kRefutationRuns = 5;
-constexpr double kSubset = 0.8;
+constexpr int kRefutationRuns = 10;
+// A refutation that should find nothing fails below this p-value.
+constexpr double kRefuted = 0.01;
+constexpr int kGainPoints = 20;
 
-// Work [0, count) on some threads; the error of the least index.
-absl::Status ForEach(int count, int threads, const std::function<absl::Status(int)>& work) {
-  std::vector<absl::Status> statuses(count);
-  std::atomic<int> next = 0;
-  const auto loop = [&] {
-    for (int i = next++; i < count; i = next++) statuses[i] = work(i);
-  };
-  std::vector<std::thread> others;
-  for (int t = 1; t < std::min(threads, count); ++t) others.emplace_back(loop);
-  loop();
-  for (std::thread& other : others) other.join();
-  for (const absl::Status& status : statuses) PERENNIAL_RETURN_IF_ERROR(status);
-  return absl::OkStatus();
-}
-
-absl::StatusOr<Predictions> OutOfFold(const Observations& observations,
-                                      const AnalysisOptions& options, const random::Stream& stream,
-                                      const std::function<void(int)>& fold_done = {}) {
-  PERENNIAL_ASSIGN_OR_RETURN(const ModelFactory factory,
-                             EffectModelFactory(options.model, observations.size()));
-  FitData data = {.observations = observations, .stream = stream};
-  data.observations.truth.reset();
-  PERENNIAL_ASSIGN_OR_RETURN(const auto cross_fit,
-                             CrossFit::Create(factory, std::move(data), options.folds));
-  for (int fold = 0; fold < options.folds; ++fold) {
-    PERENNIAL_RETURN_IF_ERROR(cross_fit->Advance(cross_fit->steps() / options.folds));
-    if (fold_done) fold_done(fold);
-  }
-  return cross_fit->out_of_fold();
-}
+constexpr PartKind kRefutations[] = {PartKind::kPlacebo, PartKind::kDummyOutcome,
+                                     PartKind::kRandomCause, PartKind::kSubset};
 
 // The difference of means of an arm and control, as an estimate of both estimands.
 absl::StatusOr<Estimate> NaiveDifference(const Observations& observations, int arm, double level) {
@@ -159,9 +134,19 @@ absl::Status TakeDiagnostics(const Observations& observations, const AnalysisOpt
                                CovariateBalance(observations.x(), observations.treatment, arm, {}));
     PERENNIAL_ASSIGN_OR_RETURN(
         of_arm.after, CovariateBalance(observations.x(), observations.treatment, arm, weights));
-    PERENNIAL_ASSIGN_OR_RETURN(
-        of_arm.e_value, EValueOfDifference(analysis.Of(arm, Estimand::kAte, options.estimator),
-                                           DeviationOf(observations.outcome)));
+    if (observations.binary_outcome) {
+      PERENNIAL_ASSIGN_OR_RETURN(of_arm.risk_ratio,
+                                 RiskRatioOf(sample, analysis.out_of_fold, arm, options.level));
+    }
+    if (of_arm.risk_ratio) {
+      PERENNIAL_ASSIGN_OR_RETURN(of_arm.e_value,
+                                 EValueOfRiskRatio(of_arm.risk_ratio->value, of_arm.risk_ratio->low,
+                                                   of_arm.risk_ratio->high));
+    } else {
+      PERENNIAL_ASSIGN_OR_RETURN(
+          of_arm.e_value, EValueOfDifference(analysis.Of(arm, Estimand::kAte, options.estimator),
+                                             DeviationOf(observations.outcome)));
+    }
     PERENNIAL_ASSIGN_OR_RETURN(
         of_arm.bounds, HajekBounds(sample, propensity, arm, Estimand::kAte, options.sensitivity));
     PERENNIAL_ASSIGN_OR_RETURN(of_arm.critical_lambda,
@@ -174,96 +159,167 @@ absl::Status TakeDiagnostics(const Observations& observations, const AnalysisOpt
     PERENNIAL_ASSIGN_OR_RETURN(
         of_arm.rate, RateOf(effect, scores, observations.cluster, {.level = options.level},
                             stream.Split("rate").Split(static_cast<uint64_t>(arm))));
+    PERENNIAL_ASSIGN_OR_RETURN(
+        of_arm.gain, GainCurve(effect, scores, observations.cluster, kGainPoints, options.level));
     analysis.diagnostics.push_back(std::move(of_arm));
   }
   return absl::OkStatus();
 }
 
-struct Replicate {
-  // [estimand][arm - 1]
-  std::vector<std::vector<Estimate>> average;
-  std::vector<std::vector<double>> effect;  // [arms - 1][n]
-};
-
-absl::StatusOr<Replicate> RunReplicate(const Observations& observations,
-                                       const AnalysisOptions& options,
-                                       const random::Stream& stream) {
-  const Observations sample = BootstrapSample(observations, stream.Split("draw"));
-  Replicate replicate;
-  PERENNIAL_ASSIGN_OR_RETURN(const Predictions nuisances,
-                             OutOfFold(sample, options, stream.Split("cross_fit")));
-  for (const Estimand estimand : {Estimand::kAte, Estimand::kAtt}) {
-    PERENNIAL_ASSIGN_OR_RETURN(
-        auto estimates, EstimatesOf(sample, nuisances, options.estimator, estimand, options.level));
-    replicate.average.push_back(std::move(estimates));
-  }
-  PERENNIAL_ASSIGN_OR_RETURN(const EffectModel model,
-                             EffectModel::Fit(options.model, sample, stream.Split("model")));
-  PERENNIAL_ASSIGN_OR_RETURN(Predictions predictions, model.Predict(observations.x()));
-  replicate.effect = std::move(predictions.effect);
-  return replicate;
-}
-
-// Means and squares of units' effects, taken in the order of the replicates, whichever ends first.
-class EffectSpread {
+// Runs parts, or takes them from an earlier run, and tells how far it is.
+class PartRunner {
  public:
-  EffectSpread(int contrasts, int64_t units)
-      : mean_(contrasts, std::vector<double>(units)), squares_(mean_) {}
+  PartRunner(const PartSetting& setting, const AnalysisRun& run) : setting_(setting), run_(run) {}
 
-  // Empty for one that failed.
-  void Take(int replicate, std::vector<std::vector<double>> effect) {
-    waiting_.emplace(replicate, std::move(effect));
-    for (auto first = waiting_.begin(); first != waiting_.end() && first->first == next_;
-         first = waiting_.erase(first), ++next_) {
-      if (first->second.empty()) continue;
-      ++count_;
-      for (size_t a = 0; a < mean_.size(); ++a) {
-        for (size_t i = 0; i < mean_[a].size(); ++i) {
-          const double distance = first->second[a][i] - mean_[a][i];
-          mean_[a][i] += distance / static_cast<double>(count_);
-          squares_[a][i] += distance * (first->second[a][i] - mean_[a][i]);
-        }
-      }
+  // The parts of all calls of Run.
+  void Add(PartKind kind, int count) {
+    for (int i = 0; i < count; ++i) {
+      auto part = std::make_unique<EstimatePart>(kind, i, setting_);
+      cost_ += part->plan().total_flops();
+      ++count_[LikeOf(kind)];
+      parts_.push_back(std::move(part));
     }
   }
-  std::vector<std::vector<double>> Deviations() const {
-    std::vector<std::vector<double>> deviations = squares_;
-    for (std::vector<double>& of_arm : deviations) {
-      for (double& value : of_arm) value = std::sqrt(value / static_cast<double>(count_ - 1));
+
+  // Those of some kinds. `take` gets each that has ended, from one thread at a time; `failed` says
+  // of an error whether the others go on.
+  absl::Status Run(const std::vector<PartKind>& kinds,
+                   const std::function<void(int64_t, EstimatePart&)>& take,
+                   const std::function<absl::Status(EstimatePart&, const absl::Status&)>& failed) {
+    std::vector<population::Unit*> units;
+    std::vector<EstimatePart*> parts;
+    for (const auto& part : parts_) {
+      if (std::ranges::find(kinds, part->kind()) == kinds.end()) continue;
+      const std::string kept = run_.find(part->key().Id());
+      // What cannot be read is done again.
+      if (!kept.empty() && part->Load(kept).ok()) {
+        Count(*part);
+        take(std::ssize(parts), *part);
+      }
+      parts.push_back(part.get());
+      units.push_back(part.get());
     }
-    return deviations;
+    const auto memory = static_cast<double>(run_.memory_bytes);
+    int threads = run_.threads;
+    while (threads > 1 && population::PlannedMemoryBytes(units, threads) > memory) --threads;
+    absl::Status error;
+    const absl::Status status = population::RunUnits(
+        units, {.threads = threads,
+                .memory_bytes = run_.memory_bytes,
+                .stop = run_.stop,
+                .after_chunk = [&](int64_t index, double) -> absl::Status {
+                  EstimatePart& part = *parts[index];
+                  if (!part.finished()) {
+                    const std::lock_guard lock(mutex_);
+                    Tell(false);
+                    return absl::OkStatus();
+                  }
+                  PERENNIAL_ASSIGN_OR_RETURN(const std::string bytes, part.Save());
+                  const std::lock_guard lock(mutex_);
+                  if (absl::Status kept = run_.keep(part.key().Id(), bytes); !kept.ok()) {
+                    error.Update(kept);
+                    return kept;
+                  }
+                  Count(part);
+                  take(index, part);
+                  return absl::OkStatus();
+                },
+                .after_failure = [&](int64_t index, const absl::Status& failure) -> absl::Status {
+                  const std::lock_guard lock(mutex_);
+                  const absl::Status end =
+                      absl::IsCancelled(failure) ? failure : failed(*parts[index], failure);
+                  if (end.ok()) Count(*parts[index]);
+                  error.Update(end);
+                  return end;
+                }});
+    // Without the name of a unit.
+    return error.ok() ? status : error;
   }
 
  private:
-  std::vector<std::vector<double>> mean_;
-  std::vector<std::vector<double>> squares_;
-  std::map<int, std::vector<std::vector<double>>> waiting_;
-  int next_ = 0;
-  int count_ = 0;
+  // One part more has ended.
+  void Count(const EstimatePart& part) {
+    done_cost_ += part.plan().total_flops();
+    const int done = ++done_[LikeOf(part.kind())];
+    const int count = count_[LikeOf(part.kind())];
+    const auto text = [&](const char* what, const char* things) {
+      return absl::StrCat(what, ": ", done, " of ", count, " ", things);
+    };
+    switch (part.kind()) {
+      case PartKind::kFold:
+        text_ = text("cross-fitting", "folds");
+        break;
+      case PartKind::kModel:
+        text_ = "fitted the model to all units";
+        break;
+      case PartKind::kReplicate:
+        text_ = text("bootstrap", "replicates");
+        break;
+      default:
+        text_ = text("refutations", "runs");
+    }
+    Tell(count <= 10 || done % (count / 10) == 0 || done == count);
+  }
+  // What is counted together: all refutations.
+  static PartKind LikeOf(PartKind kind) {
+    return std::ranges::find(kRefutations, kind) == std::end(kRefutations) ? kind : kRefutations[0];
+  }
+  void Tell(bool worth_a_line) { run_.progress({text_, done_cost_ / cost_, worth_a_line}); }
+
+  const PartSetting& setting_;
+  const AnalysisRun& run_;
+  std::vector<std::unique_ptr<EstimatePart>> parts_;
+  double cost_ = 0;
+  std::map<PartKind, int> count_;
+  std::mutex mutex_;
+  double done_cost_ = 0;
+  std::map<PartKind, int> done_;
+  std::string text_ = "cross-fitting";
 };
 
-absl::Status TakeBootstrap(const Observations& observations, const AnalysisOptions& options,
-                           const AnalysisRun& run, const random::Stream& stream,
+random::Stream StreamOf(const AnalysisOptions& options) {
+  return random::Stream(options.seed).Split("estimate");
+}
+
+absl::StatusOr<std::vector<int32_t>> FoldsOf(const Observations& observations,
+                                             const AnalysisOptions& options) {
+  return Folds(observations.treatment, options.folds, observations.cluster,
+               StreamOf(options).Split("cross_fit").Split("folds"));
+}
+
+// Refuses before anything is done what one part at a time does not fit.
+absl::Status CheckMemory(const Observations& observations, const AnalysisOptions& options,
+                         int64_t memory_bytes) {
+  const bool own_data = options.bootstrap > 0 || options.refute;
+  const double data =
+      8.0 * static_cast<double>(observations.size()) * static_cast<double>(observations.features());
+  const auto needed = [&](EffectModelKind model, bool own) {
+    return EstimateBytes(model, observations.size(), observations.features(), observations.arms, 1,
+                         own) -
+           data;
+  };
+  const double bytes = needed(options.model, own_data);
+  if (bytes <= static_cast<double>(memory_bytes)) return absl::OkStatus();
+  std::string advice = "give fewer rows or covariates";
+  if (options.model != EffectModelKind::kLinear) {
+    absl::StrAppendFormat(&advice, ", or --model linear (%.3g GB)",
+                          needed(EffectModelKind::kLinear, own_data) / 1e9);
+  } else if (own_data) {
+    absl::StrAppendFormat(&advice, ", or leave out --bootstrap and --refute (%.3g GB)",
+                          needed(options.model, false) / 1e9);
+  }
+  return absl::ResourceExhaustedError(absl::StrFormat(
+      "%d rows of %d covariates need %.3g GB of memory beyond the table itself, and %.3g GB are "
+      "free; %s",
+      observations.size(), observations.features(), bytes / 1e9,
+      static_cast<double>(memory_bytes) / 1e9, advice));
+}
+
+absl::Status TakeBootstrap(const std::vector<std::optional<std::vector<std::vector<Estimate>>>>& of,
+                           const absl::Status& failure, const Observations& observations,
+                           const AnalysisOptions& options, const EffectSpread& spread,
                            Analysis& analysis) {
-  std::mutex mutex;
-  std::vector<std::optional<Replicate>> replicates(options.bootstrap);
-  EffectSpread spread(observations.arms - 1, observations.size());
-  absl::Status failure;
-  int done = 0;
-  PERENNIAL_RETURN_IF_ERROR(ForEach(options.bootstrap, run.threads, [&](int r) {
-    absl::StatusOr<Replicate> replicate =
-        RunReplicate(observations, options, stream.Split(static_cast<uint64_t>(r)));
-    const std::lock_guard lock(mutex);
-    if (!replicate.ok()) failure = replicate.status();
-    spread.Take(r,
-                replicate.ok() ? std::move(replicate->effect) : std::vector<std::vector<double>>());
-    if (replicate.ok()) replicates[r] = *std::move(replicate);
-    if (++done % std::max(1, options.bootstrap / 10) == 0) {
-      run.progress(absl::StrCat("bootstrap: ", done, " of ", options.bootstrap, " replicates"));
-    }
-    return absl::OkStatus();
-  }));
-  for (const auto& replicate : replicates) analysis.failed_replicates += !replicate.has_value();
+  for (const auto& replicate : of) analysis.failed_replicates += !replicate.has_value();
   if (10 * analysis.failed_replicates > options.bootstrap) {
     return base::WithContext(failure,
                              absl::StrCat(analysis.failed_replicates, " of ", options.bootstrap,
@@ -272,9 +328,9 @@ absl::Status TakeBootstrap(const Observations& observations, const AnalysisOptio
   for (const Estimand estimand : {Estimand::kAte, Estimand::kAtt}) {
     for (int arm = 1; arm < observations.arms; ++arm) {
       std::vector<double> values;
-      for (const auto& replicate : replicates) {
+      for (const auto& replicate : of) {
         if (!replicate) continue;
-        values.push_back(replicate->average[estimand == Estimand::kAte ? 0 : 1][arm - 1].value);
+        values.push_back((*replicate)[estimand == Estimand::kAte ? 0 : 1][arm - 1].value);
       }
       std::ranges::sort(values);
       const double tail = (1 - options.level) / 2;
@@ -287,79 +343,50 @@ absl::Status TakeBootstrap(const Observations& observations, const AnalysisOptio
   return absl::OkStatus();
 }
 
-constexpr const char* kRefutations[] = {"placebo", "dummy_outcome", "random_cause", "subset"};
-
-// What a refutation changes.
-Observations Refuted(const Observations& observations, int refutation, random::Stream stream) {
-  Observations changed = observations;
-  const int64_t n = observations.size();
-  switch (refutation) {
-    case 0:
-      stream.Shuffle(std::span<int32_t>(changed.treatment));
-      break;
-    case 1:
-      stream.Shuffle(std::span<double>(changed.outcome));
-      break;
-    case 2: {
-      const int64_t p = observations.features();
-      changed.covariates.clear();
-      changed.covariate_names.emplace_back("random cause");
-      for (int64_t i = 0; i < n; ++i) {
-        const double* row = observations.x().row(i);
-        changed.covariates.insert(changed.covariates.end(), row, row + p);
-        changed.covariates.push_back(stream.Normal());
-      }
-      break;
-    }
-    default: {
-      std::vector<int32_t> rows =
-          stream.Sample(static_cast<int32_t>(n),
-                        static_cast<int32_t>(std::ceil(kSubset * static_cast<double>(n))));
-      std::ranges::sort(rows);
-      changed = Select(observations, rows);
-    }
+std::string VerdictOf(const RefutationRow& row, const Estimate& estimate) {
+  const RefutationTest& test = row.test;
+  const auto runs = static_cast<int>(row.runs.size());
+  if (row.of_nothing) {
+    return absl::StrFormat(
+        "With %s shuffled, the mean of %d estimates is %.3g (%.3g to %.3g, p = %.2g) where 0 is "
+        "right: %s.",
+        row.name == "placebo" ? "arms" : "outcomes", runs, test.mean, test.low, test.high,
+        test.p_value,
+        row.holds ? "nothing is found where there is nothing"
+                  : "an effect is found where there is none, so the estimate is not to be trusted");
   }
-  return changed;
+  const double moved = std::abs(test.mean - estimate.value);
+  return absl::StrFormat(
+      "With %s, the mean of %d estimates is %.3g, %.2g standard errors from the estimate (p = "
+      "%.2g): %s.",
+      row.name == "subset" ? "four fifths of the units" : "a covariate of noise more", runs,
+      test.mean, estimate.standard_error > 0 ? moved / estimate.standard_error : 0, test.p_value,
+      row.holds ? "the estimate stays" : "the estimate hangs on what should not matter");
 }
 
-absl::Status TakeRefutations(const Observations& observations, const AnalysisOptions& options,
-                             const AnalysisRun& run, const random::Stream& stream,
+// estimates: [kind * kRefutationRuns + run][arm - 1].
+absl::Status TakeRefutations(const std::vector<std::vector<Estimate>>& estimates,
+                             const Observations& observations, const AnalysisOptions& options,
                              Analysis& analysis) {
-  constexpr int kKinds = std::size(kRefutations);
-  std::mutex mutex;
-  int done = 0;
-  std::vector<std::vector<Estimate>> estimates(kKinds * kRefutationRuns);  // [run][arm - 1]
-  PERENNIAL_RETURN_IF_ERROR(
-      ForEach(kKinds * kRefutationRuns, run.threads, [&](int index) -> absl::Status {
-        const int kind = index / kRefutationRuns;
-        const random::Stream own =
-            stream.Split(kRefutations[kind]).Split(static_cast<uint64_t>(index % kRefutationRuns));
-        const Observations changed = Refuted(observations, kind, own.Split("change"));
-        const absl::StatusOr<Predictions> nuisances = OutOfFold(changed, options, own);
-        if (!nuisances.ok()) return base::WithContext(nuisances.status(), kRefutations[kind]);
-        PERENNIAL_ASSIGN_OR_RETURN(
-            estimates[index],
-            EstimatesOf(changed, *nuisances, options.estimator, Estimand::kAte, options.level));
-        const std::lock_guard lock(mutex);
-        if (++done % kRefutationRuns == 0) {
-          run.progress(
-              absl::StrCat("refutations: ", done, " of ", kKinds * kRefutationRuns, " runs"));
-        }
-        return absl::OkStatus();
-      }));
   for (int arm = 1; arm < observations.arms; ++arm) {
     const Estimate& estimate = analysis.Of(arm, Estimand::kAte, options.estimator);
-    for (int kind = 0; kind < kKinds; ++kind) {
-      RefutationRow row = {.arm = arm, .name = kRefutations[kind], .mean = 0};
-      int missed = 0;
+    for (size_t k = 0; k < std::size(kRefutations); ++k) {
+      RefutationRow row = {.arm = arm,
+                           .name = PartName(kRefutations[k]),
+                           .of_nothing = kRefutations[k] == PartKind::kPlacebo ||
+                                         kRefutations[k] == PartKind::kDummyOutcome};
+      std::vector<double> values;
       for (int r = 0; r < kRefutationRuns; ++r) {
-        const Estimate& of_run = estimates[kind * kRefutationRuns + r][arm - 1];
-        row.runs.push_back(of_run);
-        row.mean += of_run.value / kRefutationRuns;
-        missed += of_run.low > 0 || of_run.high < 0 ? 1 : 0;
+        row.runs.push_back(estimates[k * kRefutationRuns + r][arm - 1]);
+        values.push_back(row.runs.back().value);
       }
-      row.holds =
-          kind < 2 ? missed <= 1 : std::abs(row.mean - estimate.value) <= estimate.standard_error;
+      PERENNIAL_ASSIGN_OR_RETURN(
+          row.test, row.of_nothing ? TestOfMean(values, 0, options.level)
+                                   : TestOfOneMore(values, estimate.value, options.level));
+      row.holds = row.of_nothing
+                      ? row.test.p_value >= kRefuted
+                      : std::abs(row.test.mean - estimate.value) <= estimate.standard_error;
+      row.verdict = VerdictOf(row, estimate);
       analysis.refutations.push_back(std::move(row));
     }
   }
@@ -398,54 +425,81 @@ const Estimate& Analysis::Of(int arm, Estimand estimand, std::optional<EffectMet
   return row->estimate;
 }
 
-Observations BootstrapSample(const Observations& observations, random::Stream stream) {
-  std::vector<std::vector<int32_t>> groups;
-  for (int32_t i = 0; i < observations.size(); ++i) {
-    const auto group =
-        static_cast<size_t>(observations.cluster.empty() ? i : observations.cluster[i]);
-    if (group >= groups.size()) groups.resize(group + 1);
-    groups[group].push_back(i);
-  }
-  std::erase_if(groups, [](const std::vector<int32_t>& group) { return group.empty(); });
-  std::vector<int32_t> rows;
-  std::vector<int32_t> cluster;
-  for (size_t draw = 0; draw < groups.size(); ++draw) {
-    const uint64_t group = stream.Below(groups.size());
-    for (const int32_t row : groups[group]) {
-      rows.push_back(row);
-      cluster.push_back(static_cast<int32_t>(group));
-    }
-  }
-  Observations resampled = Select(observations, rows);
-  resampled.cluster = std::move(cluster);
-  return resampled;
+absl::Status CheckAnalysis(const Observations& observations, const AnalysisOptions& options,
+                           int64_t memory_bytes) {
+  PERENNIAL_RETURN_IF_ERROR(Validate(observations));
+  PERENNIAL_RETURN_IF_ERROR(CheckOptions(observations, options));
+  PERENNIAL_RETURN_IF_ERROR(FoldsOf(observations, options).status());
+  return CheckMemory(observations, options, memory_bytes);
 }
 
 absl::StatusOr<Analysis> Analyze(const Observations& observations, const AnalysisOptions& options,
                                  const AnalysisRun& run) {
-  PERENNIAL_RETURN_IF_ERROR(Validate(observations));
-  PERENNIAL_RETURN_IF_ERROR(CheckOptions(observations, options));
-  const random::Stream stream = random::Stream(options.seed).Split("estimate");
+  PERENNIAL_RETURN_IF_ERROR(CheckAnalysis(observations, options, run.memory_bytes));
+  const random::Stream stream = StreamOf(options);
+  PERENNIAL_ASSIGN_OR_RETURN(const std::vector<int32_t> fold_of, FoldsOf(observations, options));
+  const PartSetting setting = {.observations = observations,
+                               .fold_of = fold_of,
+                               .model = options.model,
+                               .estimator = options.estimator,
+                               .folds = options.folds,
+                               .level = options.level,
+                               .stream = stream,
+                               .stop = run.stop};
+  PartRunner runner(setting, run);
+  runner.Add(PartKind::kFold, options.folds);
+  runner.Add(PartKind::kModel, 1);
+  runner.Add(PartKind::kReplicate, options.bootstrap);
+  for (const PartKind kind : kRefutations) runner.Add(kind, options.refute ? kRefutationRuns : 0);
+
   Analysis analysis;
-  PERENNIAL_ASSIGN_OR_RETURN(
-      analysis.out_of_fold,
-      OutOfFold(observations, options, stream.Split("cross_fit"), [&](int fold) {
-        run.progress(absl::StrCat("cross-fitting: fold ", fold + 1, " of ", options.folds));
-      }));
+  PERENNIAL_RETURN_IF_ERROR(runner.Run(
+      {PartKind::kFold, PartKind::kModel},
+      [&](int64_t, EstimatePart& part) {
+        PartResult result = part.TakeResult();
+        if (part.kind() == PartKind::kModel) {
+          analysis.model = std::move(result.model);
+        } else {
+          ScatterFold(result.predictions, fold_of, part.index(), analysis.out_of_fold);
+        }
+      },
+      [](EstimatePart&, const absl::Status& error) { return error; }));
   PERENNIAL_RETURN_IF_ERROR(TakeEffects(observations, options, analysis));
-  run.progress("fitting the model to all units");
-  PERENNIAL_ASSIGN_OR_RETURN(EffectModel model,
-                             EffectModel::Fit(options.model, observations, stream.Split("model")));
-  PERENNIAL_ASSIGN_OR_RETURN(analysis.predictions, model.Predict(observations.x()));
-  analysis.model = std::make_shared<const EffectModel>(std::move(model));
+  PERENNIAL_ASSIGN_OR_RETURN(analysis.predictions, analysis.model->Predict(observations.x()));
   PERENNIAL_RETURN_IF_ERROR(TakeDiagnostics(observations, options, stream, analysis));
+
+  std::vector<std::optional<std::vector<std::vector<Estimate>>>> replicates(options.bootstrap);
+  EffectSpread spread(options.bootstrap > 0 ? observations.arms - 1 : 0, observations.size());
+  std::vector<std::vector<Estimate>> refutations(std::size(kRefutations) * kRefutationRuns);
+  absl::Status failure;
+  std::vector<PartKind> kinds = {PartKind::kReplicate};
+  kinds.insert(kinds.end(), std::begin(kRefutations), std::end(kRefutations));
+  PERENNIAL_RETURN_IF_ERROR(runner.Run(
+      kinds,
+      [&](int64_t, EstimatePart& part) {
+        PartResult result = part.TakeResult();
+        if (part.kind() == PartKind::kReplicate) {
+          replicates[part.index()] = std::move(result.average);
+          spread.Take(part.index(), std::move(result.effect));
+        } else {
+          const auto kind = std::ranges::find(kRefutations, part.kind()) - kRefutations;
+          refutations[kind * kRefutationRuns + part.index()] = std::move(result.average[0]);
+        }
+      },
+      [&](EstimatePart& part, const absl::Status& error) {
+        if (part.kind() != PartKind::kReplicate) {
+          return base::WithContext(error, PartName(part.kind()));
+        }
+        failure = error;
+        spread.Take(part.index(), {});
+        return absl::OkStatus();
+      }));
   if (options.bootstrap > 0) {
     PERENNIAL_RETURN_IF_ERROR(
-        TakeBootstrap(observations, options, run, stream.Split("bootstrap"), analysis));
+        TakeBootstrap(replicates, failure, observations, options, spread, analysis));
   }
   if (options.refute) {
-    PERENNIAL_RETURN_IF_ERROR(
-        TakeRefutations(observations, options, run, stream.Split("refutation"), analysis));
+    PERENNIAL_RETURN_IF_ERROR(TakeRefutations(refutations, observations, options, analysis));
   }
   return analysis;
 }
@@ -532,10 +586,8 @@ std::vector<std::string> WarningsOf(const Analysis& analysis, const Observations
   }
   for (const RefutationRow& row : analysis.refutations) {
     if (row.holds) continue;
-    warnings.push_back(absl::StrFormat(
-        "The refutation %s of arm \"%s\" fails: its estimates have the mean %.4g%s.", row.name,
-        arms[row.arm], row.mean,
-        row.name == "placebo" || row.name == "dummy_outcome" ? " where 0 is right" : ""));
+    warnings.push_back(absl::StrCat("The refutation ", row.name, " of arm \"", arms[row.arm],
+                                    "\" fails. ", row.verdict));
   }
   return warnings;
 }

@@ -1,27 +1,33 @@
 // The whole of an estimation: average effects with intervals, effects of units, and what tells
 // whether to believe them.
 //
-// Average effects come from nuisances predicted out of fold (models/cross_fit.h) by several
-// estimators (estimators/average_effect.h), one of which is asked for; effects of units from the
-// model fitted to all units (effect_model.h). The bootstrap redoes all of it on units, or clusters,
-// drawn with replacement: copies of a unit stay in one fold, intervals are percentiles, and the
-// standard error of a unit's effect is the deviation of its predictions over the replicates.
+// Average effects come from nuisances predicted out of fold (cross-fitting) by several estimators
+// (estimators/average_effect.h), one of which is asked for; effects of units from the model fitted
+// to all units (effect_model.h). The bootstrap redoes all of it on units, or clusters, drawn with
+// replacement: copies of a unit stay in one fold, intervals are percentiles, and the standard error
+// of a unit's effect is the deviation of its predictions over the replicates.
 //
-// Refutations, five runs each, of arm against control (Sharma and Kiciman, arXiv:2011.04216):
+// Refutations, ten runs each, of arm against control (Sharma and Kiciman, arXiv:2011.04216):
 //   placebo        arms are shuffled: the effect should be 0
 //   dummy_outcome  outcomes are shuffled: the effect should be 0
 //   random_cause   a covariate of noise is added: the estimate should stay
 //   subset         80 % of the units: the estimate should stay
-// The first two hold if at most one of five intervals misses 0, the others if the mean estimate
-// moves by at most one standard error.
+// The first two hold unless the mean of their runs differs from 0 with a p-value below 0.01, the
+// others if it lies within one standard error of the estimate (diagnostics/refutation.h).
 //
-// Equal data, options and seed give equal bits, for any number of threads.
+// The parts (estimate_units.h) run in parallel: folds and the model first, then replicates and
+// refutations. Equal data, options and seed give equal bits, for any number of threads, and also
+// where parts were kept and the work went on later.
+//
+// Memory: EstimateBytes of estimate_units.h. Fewer parts run at a time where memory is short; what
+// does not fit with one is refused before it begins.
 //
 //   PERENNIAL_ASSIGN_OR_RETURN(const Analysis analysis, Analyze(observations, {.folds = 5}, {}));
 //   analysis.Of(1, Estimand::kAte, EffectMethod::kAipw).low;
 #ifndef PERENNIAL_CAUSAL_ESTIMATION_ANALYSIS_H_
 #define PERENNIAL_CAUSAL_ESTIMATION_ANALYSIS_H_
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -29,17 +35,20 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "causal/data/observations.h"
 #include "causal/diagnostics/covariate_balance.h"
 #include "causal/diagnostics/overlap.h"
+#include "causal/diagnostics/refutation.h"
+#include "causal/diagnostics/risk_ratio.h"
 #include "causal/diagnostics/sensitivity.h"
 #include "causal/diagnostics/uplift.h"
 #include "causal/estimation/effect_model.h"
 #include "causal/estimators/average_effect.h"
 #include "causal/models/model.h"
-#include "common/random/stream.h"
+#include "common/base/available_memory.h"
 
 namespace perennial::causal {
 
@@ -54,11 +63,24 @@ struct AnalysisOptions {
   double sensitivity = 1.5;  // Lambda of the bounds, diagnostics/sensitivity.h.
 };
 
+struct AnalysisProgress {
+  std::string text;   // "bootstrap: 40 of 200 replicates"
+  double fraction;    // Of all, in [0, 1].
+  bool worth_a_line;  // Also in a log, which holds few of them.
+};
+
 // How it is carried out; has no say in the numbers.
 struct AnalysisRun {
   int threads = 1;
+  int64_t memory_bytes = base::AvailableMemoryBytes();  // Beyond the observations.
+  const std::atomic<bool>* stop = nullptr;              // True: Cancelled, soon.
   // Called from one thread at a time.
-  std::function<void(const std::string&)> progress = [](const std::string&) {};
+  std::function<void(const AnalysisProgress&)> progress = [](const AnalysisProgress&) {};
+  // Bytes of a part that ended in an earlier run of the same estimate, by its name; "" of others.
+  std::function<std::string(const std::string&)> find = [](const std::string&) { return ""; };
+  // Keeps them; from one thread at a time. An error ends the run.
+  std::function<absl::Status(const std::string& name, const std::string& bytes)> keep =
+      [](const std::string&, const std::string&) { return absl::OkStatus(); };
 };
 
 // "naive", "plug_in", "hajek", "aipw", "tmle".
@@ -82,21 +104,25 @@ struct BootstrapRow {
 struct RefutationRow {
   int arm;
   std::string name;
+  bool of_nothing;  // The effect should be 0; else the estimate.
   std::vector<Estimate> runs;
-  double mean;
+  RefutationTest test;
   bool holds;
+  std::string verdict;  // A sentence.
 };
 
 // Of an arm against control.
 struct ArmDiagnostics {
   int arm;
-  std::vector<Balance> before;  // [p]
-  std::vector<Balance> after;   // Weighted by the inverse of propensities, for the ATE.
-  EValue e_value;
-  Bounds bounds;           // Of the Hajek ATE, at options.sensitivity.
-  double critical_lambda;  // At which they hold 0.
-  PolicyValue policy;      // Treats where the effect, predicted out of fold, is above 0.
+  std::vector<Balance> before;          // [p]
+  std::vector<Balance> after;           // Weighted by the inverse of propensities, for the ATE.
+  std::optional<RiskRatio> risk_ratio;  // Of a binary outcome, where both risks are above 0.
+  EValue e_value;                       // Of the risk ratio, else of the difference.
+  Bounds bounds;                        // Of the Hajek ATE, at options.sensitivity.
+  double critical_lambda;               // At which they hold 0.
+  PolicyValue policy;  // Treats where the effect, predicted out of fold, is above 0.
   Rate rate;
+  std::vector<GainPoint> gain;  // The Qini curve, in twentieths.
 };
 
 struct Analysis {
@@ -115,13 +141,15 @@ struct Analysis {
   const Estimate& Of(int arm, Estimand estimand, std::optional<EffectMethod> method) const;
 };
 
-// Errors: options out of range, and what the folds and fits say of the data.
+// Whether it can begin: options out of range, fewer units than folds, arms that folds lack, and
+// memory (AnalysisRun::memory_bytes).
+absl::Status CheckAnalysis(const Observations& observations, const AnalysisOptions& options,
+                           int64_t memory_bytes);
+
+// Errors: as of CheckAnalysis, what the folds and fits say of the data, ResourceExhausted for what
+// does not fit into memory, Cancelled.
 absl::StatusOr<Analysis> Analyze(const Observations& observations, const AnalysisOptions& options,
                                  const AnalysisRun& run);
-
-// As many units, or clusters, as there are, drawn with replacement. Copies of a unit or cluster are
-// one cluster of the result, so that folds do not part them.
-Observations BootstrapSample(const Observations& observations, random::Stream stream);
 
 // What a reader of the numbers should know, in sentences. `arms` are the arms' names.
 std::vector<std::string> WarningsOf(const Analysis& analysis, const Observations& observations,

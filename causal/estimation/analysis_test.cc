@@ -1,17 +1,21 @@
 #include "causal/estimation/analysis.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "causal/data/ihdp.h"
 #include "causal/data/kang_schafer.h"
 #include "causal/data/nhefs.h"
+#include "causal/estimation/estimate_units.h"
 #include "causal/estimation/nhefs_oracle.inc"
 #include "causal/estimators/metrics.h"
+#include "causal/models/bootstrap.h"
 #include "common/random/stream.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -235,9 +239,13 @@ TEST(AnalysisTest, RefutationsHoldWhereTheModelIsRight) {
   const Estimate& ate = analysis.Of(1, Estimand::kAte, kAipw);
   for (const RefutationRow& row : analysis.refutations) {
     EXPECT_TRUE(row.holds) << row.name;
-    ASSERT_EQ(row.runs.size(), 5u);
+    ASSERT_EQ(row.runs.size(), 10u);
     const bool null = row.name == "placebo" || row.name == "dummy_outcome";
-    EXPECT_NEAR(row.mean, null ? 0 : ate.value, null ? 0.35 : ate.standard_error) << row.name;
+    EXPECT_EQ(row.of_nothing, null);
+    EXPECT_NEAR(row.test.mean, null ? 0 : ate.value, null ? 0.35 : ate.standard_error) << row.name;
+    EXPECT_GT(row.test.p_value, 0.01);
+    EXPECT_LT(row.test.low, row.test.high);
+    EXPECT_THAT(row.verdict, HasSubstr(null ? "where there is nothing" : "the estimate stays"));
     // The runs differ.
     EXPECT_NE(row.runs[0].value, row.runs[1].value) << row.name;
   }
@@ -256,8 +264,124 @@ TEST(AnalysisTest, NumbersDoNotDependOnTheThreads) {
     EXPECT_EQ(one.bootstrap[k].standard_error, three.bootstrap[k].standard_error);
   }
   for (size_t k = 0; k < one.refutations.size(); ++k) {
-    EXPECT_EQ(one.refutations[k].mean, three.refutations[k].mean);
+    EXPECT_EQ(one.refutations[k].test.mean, three.refutations[k].test.mean);
   }
+}
+
+TEST(AnalysisTest, KeptPartsAreNotDoneAgainAndDamagedOnesAre) {
+  const Observations o = Simulate(120, 2, 0.3);
+  for (const EffectModelKind kind : {EffectModelKind::kLinear, EffectModelKind::kNet}) {
+    const bool net = kind == EffectModelKind::kNet;
+    const AnalysisOptions options = {
+        .model = kind, .folds = net ? 2 : 5, .bootstrap = net ? 0 : 20, .refute = !net};
+    std::map<std::string, std::string> kept;
+    AnalysisRun run = {.threads = 2};
+    run.find = [&](const std::string& name) {
+      return kept.contains(name) ? kept[name] : std::string();
+    };
+    run.keep = [&](const std::string& name, const std::string& bytes) {
+      EXPECT_TRUE(kept.emplace(name, bytes).second) << name;
+      return absl::OkStatus();
+    };
+    const auto first = Analyze(o, options, run);
+    ASSERT_TRUE(first.ok()) << first.status();
+    EXPECT_EQ(kept.size(), net ? 3u : 5u + 1 + 20 + 40);
+    const auto same = [&](const Analysis& other) {
+      EXPECT_EQ(first->out_of_fold.effect, other.out_of_fold.effect);
+      EXPECT_EQ(first->out_of_fold.propensity, other.out_of_fold.propensity);
+      EXPECT_EQ(first->predictions.effect, other.predictions.effect);
+      EXPECT_EQ(first->effect_error, other.effect_error);
+      for (size_t k = 0; k < first->bootstrap.size(); ++k) {
+        EXPECT_EQ(first->bootstrap[k].low, other.bootstrap[k].low);
+        EXPECT_EQ(first->bootstrap[k].high, other.bootstrap[k].high);
+      }
+      for (size_t k = 0; k < first->refutations.size(); ++k) {
+        EXPECT_EQ(first->refutations[k].verdict, other.refutations[k].verdict);
+        EXPECT_EQ(first->refutations[k].test.p_value, other.refutations[k].test.p_value);
+      }
+    };
+    // Nothing is left to do: keep would be told.
+    const auto second = Analyze(o, options, run);
+    ASSERT_TRUE(second.ok()) << second.status();
+    same(*second);
+    // Three of them are lost, damaged, or of another part.
+    std::map<std::string, std::string> others;
+    for (const char* name : {"fold.estimate.part.0", "model.estimate.part.0",
+                             "replicate.estimate.part.7", "subset.estimate.part.3"}) {
+      if (!kept.contains(name)) continue;
+      others[name] = kept[name];
+      kept.erase(name);
+    }
+    run.find = [&](const std::string& name) {
+      if (name == "model.estimate.part.0") return others[name].substr(0, others[name].size() / 2);
+      if (name == "subset.estimate.part.3") return kept["subset.estimate.part.4"];
+      return kept.contains(name) ? kept[name] : std::string();
+    };
+    const auto third = Analyze(o, options, run);
+    ASSERT_TRUE(third.ok()) << third.status();
+    same(*third);
+    for (const auto& [name, bytes] : others) EXPECT_EQ(kept[name], bytes) << name;
+  }
+}
+
+TEST(AnalysisTest, AStopEndsItAndWhatCannotBeKeptDoesToo) {
+  const Observations o = Simulate(120, 2, 0.3);
+  const AnalysisOptions options = {.model = EffectModelKind::kLinear, .bootstrap = 20};
+  std::atomic<bool> stop = false;
+  int kept = 0;
+  AnalysisRun run = {.stop = &stop};
+  run.keep = [&](const std::string&, const std::string&) {
+    stop = ++kept == 9;
+    return absl::OkStatus();
+  };
+  EXPECT_TRUE(absl::IsCancelled(Analyze(o, options, run).status()));
+  EXPECT_EQ(kept, 9);
+  run.stop = nullptr;
+  run.keep = [&](const std::string&, const std::string&) {
+    return absl::ResourceExhaustedError("cannot write parts/x: No space left on device");
+  };
+  EXPECT_EQ(Analyze(o, options, run).status().message(),
+            "cannot write parts/x: No space left on device");
+}
+
+TEST(AnalysisTest, ProgressRisesToOneAndNamesWhatIsDone) {
+  const Observations o = Simulate(120, 2, 0.3);
+  AnalysisRun run = {.threads = 2};
+  std::vector<std::string> lines;
+  double last = 0;
+  run.progress = [&](const AnalysisProgress& progress) {
+    EXPECT_GE(progress.fraction, last);
+    last = progress.fraction;
+    if (progress.worth_a_line) lines.push_back(progress.text);
+  };
+  ASSERT_TRUE(
+      Analyze(o, {.model = EffectModelKind::kLinear, .bootstrap = 100, .refute = true}, run).ok());
+  EXPECT_NEAR(last, 1, 1e-9);
+  EXPECT_THAT(lines, Contains("cross-fitting: 5 of 5 folds"));
+  EXPECT_THAT(lines, Contains("bootstrap: 30 of 100 replicates"));
+  EXPECT_THAT(lines, Contains("refutations: 40 of 40 runs"));
+  EXPECT_LT(lines.size(), 40u);
+}
+
+TEST(AnalysisTest, WhatDoesNotFitIntoMemoryIsRefusedBeforeItBegins) {
+  const Observations o = Simulate(1000, 2, 0);
+  AnalysisRun run = {.memory_bytes = 100000};
+  run.progress = [](const AnalysisProgress&) { ADD_FAILURE() << "it has begun"; };
+  const auto message = [&](const AnalysisOptions& options) {
+    return std::string(Analyze(o, options, run).status().message());
+  };
+  EXPECT_THAT(message({.model = EffectModelKind::kBoosting}),
+              ::testing::AllOf(HasSubstr("1000 rows of 2 covariates need 0.000"),
+                               HasSubstr("GB of memory beyond the table itself, and 0.0001 GB are "
+                                         "free; give fewer rows or covariates, or --model linear ("
+                                         "0.000")));
+  EXPECT_THAT(message({.model = EffectModelKind::kLinear, .bootstrap = 20}),
+              HasSubstr("leave out --bootstrap and --refute"));
+  // With room for one part at a time, one is what there is.
+  const double bytes = EstimateBytes(EffectModelKind::kLinear, 1000, 2, 2, 1, false);
+  EXPECT_TRUE(Analyze(o, {.model = EffectModelKind::kLinear},
+                      {.threads = 8, .memory_bytes = static_cast<int64_t>(bytes)})
+                  .ok());
 }
 
 TEST(AnalysisTest, WarningsNameWhatIsWrongAndNothingElse) {
@@ -273,6 +397,17 @@ TEST(AnalysisTest, WarningsNameWhatIsWrongAndNothingElse) {
   const auto warnings = WarningsOf(AnalysisOf(clustered, options), clustered, arms, options);
   EXPECT_THAT(warnings, Contains(HasSubstr("only 10 clusters")));
   EXPECT_THAT(warnings, Contains(HasSubstr("Arm \"no\" has only")));
+}
+
+TEST(AnalysisTest, ARefutationThatFailsIsAWarningWithItsVerdict) {
+  const AnalysisOptions options = {.model = EffectModelKind::kLinear, .refute = true};
+  const Observations fair = Simulate(600, 2, 0);
+  Analysis analysis = AnalysisOf(fair, options);
+  EXPECT_THAT(WarningsOf(analysis, fair, {"no", "yes"}, options), IsEmpty());
+  analysis.refutations[0].holds = false;
+  EXPECT_THAT(WarningsOf(analysis, fair, {"no", "yes"}, options),
+              ::testing::ElementsAre("The refutation placebo of arm \"yes\" fails. " +
+                                     analysis.refutations[0].verdict));
 }
 
 std::string ErrorOf(const Observations& observations, const AnalysisOptions& options) {

@@ -1,7 +1,6 @@
 #include "causal/estimation/effect_model.h"
 
 #include <algorithm>
-#include <functional>
 #include <span>
 #include <utility>
 
@@ -22,6 +21,8 @@ namespace {
 // Propensities are kept this far from 0 and 1.
 constexpr double kClip = 0.01;
 constexpr int kMaxArms = 1000;
+// Between two looks at whether to stop.
+constexpr int64_t kNetSteps = 50;
 
 struct Kind {
   EffectModelKind kind;
@@ -31,18 +32,18 @@ constexpr Kind kKinds[] = {{EffectModelKind::kBoosting, "boosting"},
                            {EffectModelKind::kLinear, "linear"},
                            {EffectModelKind::kNet, "net"}};
 
-struct Parts {
-  std::shared_ptr<const Regressor> outcome;
-  std::shared_ptr<const Regressor> propensity;
-};
-
-absl::StatusOr<Parts> PartsOf(EffectModelKind kind) {
+// Of the kinds that are X-learners.
+absl::StatusOr<MetaLearnerOptions> LearnerOptions(EffectModelKind kind) {
+  MetaLearnerOptions options = {.kind = MetaLearnerKind::kX, .clip = kClip};
   if (kind == EffectModelKind::kBoosting) {
-    PERENNIAL_ASSIGN_OR_RETURN(std::shared_ptr<const Regressor> trees, Boosting::Create({}));
-    return Parts{.outcome = trees, .propensity = trees};
+    PERENNIAL_ASSIGN_OR_RETURN(options.outcome, Boosting::Create({}));
+    options.propensity = options.outcome;
+  } else {
+    options.outcome = std::make_shared<Ridge>(RidgeOptions{.penalty = 1e-3});
+    options.propensity = std::make_shared<Logistic>(LogisticOptions{});
   }
-  return Parts{.outcome = std::make_shared<Ridge>(RidgeOptions{.penalty = 1e-3}),
-               .propensity = std::make_shared<Logistic>(LogisticOptions{})};
+  options.effect = options.outcome;
+  return options;
 }
 
 // At least 3,000 steps, of large samples up to ten passes.
@@ -52,16 +53,14 @@ NetOptions NetOptionsFor(int64_t units) {
   return options;
 }
 
-// The components of an X-learner's state in the order in which models/meta_learners.cc fits and
-// saves them; a test compares what is restored with the fit itself.
-std::vector<std::string> ComponentNames(int arms) {
-  std::vector<std::string> names;
-  for (int arm = 0; arm < arms; ++arm) names.push_back(absl::StrCat("outcome.", arm));
-  for (int arm = 1; arm < arms; ++arm) {
-    for (const char* role : {"control_effect.", "effect.", "propensity."}) {
-      names.push_back(absl::StrCat(role, arm));
-    }
-  }
+// The parts that are kept.
+constexpr char kLearner[] = "meta_learner";
+constexpr char kNet[] = "net";
+
+std::vector<std::string> PartNames(EffectModelKind kind, int arms) {
+  if (kind != EffectModelKind::kNet) return {kLearner};
+  std::vector<std::string> names = {kNet};
+  for (int arm = 1; arm < arms; ++arm) names.push_back(absl::StrCat("propensity.", arm));
   return names;
 }
 
@@ -94,15 +93,6 @@ std::vector<double> PredictOf(const Regression& regression, kernels::MatrixView<
   return predicted;
 }
 
-// Restored, and of so many covariates: regressions CHECK theirs.
-absl::StatusOr<std::shared_ptr<const Regression>> RestoreOf(const Regressor& regressor,
-                                                            const std::string& name,
-                                                            const std::string& bytes) {
-  absl::StatusOr<std::unique_ptr<Regression>> restored = regressor.Restore(bytes);
-  if (!restored.ok()) return base::WithContext(restored.status(), name);
-  return std::shared_ptr<const Regression>(*std::move(restored));
-}
-
 }  // namespace
 
 absl::string_view EffectModelName(EffectModelKind kind) {
@@ -125,65 +115,62 @@ absl::StatusOr<ModelFactory> EffectModelFactory(EffectModelKind kind, int64_t un
       return NetFit::Create(options, std::move(data));
     });
   }
-  PERENNIAL_ASSIGN_OR_RETURN(const Parts parts, PartsOf(kind));
-  return MetaLearner({.kind = MetaLearnerKind::kX,
-                      .outcome = parts.outcome,
-                      .effect = parts.outcome,
-                      .propensity = parts.propensity,
-                      .clip = kClip});
+  PERENNIAL_ASSIGN_OR_RETURN(const MetaLearnerOptions options, LearnerOptions(kind));
+  return MetaLearner(options);
 }
 
-absl::StatusOr<EffectModel> EffectModel::Fit(EffectModelKind kind, const Observations& observations,
-                                             const random::Stream& stream) {
+absl::StatusOr<EffectModel> EffectModel::Fit(EffectModelKind kind, Observations observations,
+                                             const random::Stream& stream,
+                                             const std::atomic<bool>* stop) {
   EffectModel model;
   model.kind_ = kind;
   model.arms_ = observations.arms;
   model.features_ = observations.features();
   PERENNIAL_ASSIGN_OR_RETURN(const ModelFactory factory,
                              EffectModelFactory(kind, observations.size()));
-  FitData data = {.observations = observations, .stream = stream};
-  data.observations.truth.reset();
-  PERENNIAL_ASSIGN_OR_RETURN(const std::unique_ptr<ModelFit> fit, factory(std::move(data)));
-  PERENNIAL_RETURN_IF_ERROR(fit->Advance(fit->steps()));
+  observations.truth.reset();
   if (kind == EffectModelKind::kNet) {
-    PERENNIAL_ASSIGN_OR_RETURN(std::string net, static_cast<const NetFit&>(*fit).Export());
-    model.parts_.emplace_back("net", std::move(net));
+    // Before the observations are given away.
     for (int arm = 1; arm < model.arms_; ++arm) {
       PERENNIAL_ASSIGN_OR_RETURN(std::string bytes, FitPropensity(observations, arm, stream));
       model.parts_.emplace_back(absl::StrCat("propensity.", arm), std::move(bytes));
     }
+  }
+  PERENNIAL_ASSIGN_OR_RETURN(const std::unique_ptr<ModelFit> fit,
+                             factory({.observations = std::move(observations), .stream = stream}));
+  while (fit->steps_done() < fit->steps()) {
+    if (stop != nullptr && stop->load(std::memory_order_relaxed)) {
+      return absl::CancelledError("interrupted");
+    }
+    // A few steps of a network, or one regression.
+    PERENNIAL_RETURN_IF_ERROR(fit->Advance(kind == EffectModelKind::kNet ? kNetSteps : 1));
+  }
+  if (kind == EffectModelKind::kNet) {
+    PERENNIAL_ASSIGN_OR_RETURN(std::string net, static_cast<const NetFit&>(*fit).Export());
+    model.parts_.emplace(model.parts_.begin(), kNet, std::move(net));
   } else {
     record::SafetensorsWriter writer;
     PERENNIAL_RETURN_IF_ERROR(fit->Save("", writer));
-    PERENNIAL_ASSIGN_OR_RETURN(std::string saved, writer.Finish());
-    PERENNIAL_ASSIGN_OR_RETURN(const auto file, record::SafetensorsFile::Parse(std::move(saved)));
-    const std::vector<std::string> names = ComponentNames(model.arms_);
-    CHECK_EQ(static_cast<int64_t>(names.size()), fit->steps());
-    for (size_t i = 0; i < names.size(); ++i) {
-      PERENNIAL_ASSIGN_OR_RETURN(std::string bytes, BytesOf(file, absl::StrCat("component.", i)));
-      model.parts_.emplace_back(names[i], std::move(bytes));
-    }
+    PERENNIAL_ASSIGN_OR_RETURN(std::string learner, writer.Finish());
+    model.parts_.emplace_back(kLearner, std::move(learner));
   }
   PERENNIAL_RETURN_IF_ERROR(model.Restore());
   return model;
 }
 
 absl::Status EffectModel::Restore() {
-  PERENNIAL_ASSIGN_OR_RETURN(const Parts regressors, PartsOf(kind_));
   for (const auto& [name, bytes] : parts_) {
-    if (name == "net") {
-      PERENNIAL_ASSIGN_OR_RETURN(net_, NetFit::Restore(bytes));
-      continue;
+    if (name == kNet) {
+      PERENNIAL_ASSIGN_OR_RETURN(fit_, NetFit::Restore(bytes));
+    } else if (name == kLearner) {
+      PERENNIAL_ASSIGN_OR_RETURN(const MetaLearnerOptions options, LearnerOptions(kind_));
+      PERENNIAL_ASSIGN_OR_RETURN(const auto file, record::SafetensorsFile::Parse(bytes));
+      PERENNIAL_ASSIGN_OR_RETURN(fit_, RestoreMetaLearner(options, arms_, features_, "", file));
+    } else {
+      absl::StatusOr<std::unique_ptr<Regression>> restored = Logistic({}).Restore(bytes);
+      if (!restored.ok()) return base::WithContext(restored.status(), name);
+      propensity_.push_back(*std::move(restored));
     }
-    const bool is_propensity = name.starts_with("propensity.");
-    PERENNIAL_ASSIGN_OR_RETURN(
-        auto restored,
-        RestoreOf(is_propensity ? *regressors.propensity : *regressors.outcome, name, bytes));
-    (is_propensity                         ? propensity_
-     : name.starts_with("control_effect.") ? control_effect_
-     : name.starts_with("effect.")         ? effect_
-                                           : outcome_)
-        .push_back(std::move(restored));
   }
   return absl::OkStatus();
 }
@@ -193,23 +180,11 @@ absl::StatusOr<Predictions> EffectModel::Predict(kernels::MatrixView<const doubl
     return absl::InvalidArgumentError(
         absl::StrCat("there are ", x.columns, " covariates, the model was fitted to ", features_));
   }
-  Predictions predictions;
-  if (net_ != nullptr) {
-    PERENNIAL_ASSIGN_OR_RETURN(predictions, net_->Predict(x));
-  }
-  for (const auto& regression : outcome_) {
-    predictions.outcome.push_back(PredictOf(*regression, x));
-  }
+  PERENNIAL_ASSIGN_OR_RETURN(Predictions predictions, fit_->Predict(x));
+  if (propensity_.empty()) return predictions;
   std::vector<std::vector<double>> e;
   for (const auto& regression : propensity_) {
     for (double& p : e.emplace_back(PredictOf(*regression, x))) p = std::clamp(p, kClip, 1 - kClip);
-  }
-  for (size_t a = 0; a < effect_.size(); ++a) {
-    std::vector<double>& effect = predictions.effect.emplace_back(PredictOf(*effect_[a], x));
-    const std::vector<double> on_control = PredictOf(*control_effect_[a], x);
-    for (size_t i = 0; i < effect.size(); ++i) {
-      effect[i] = e[a][i] * on_control[i] + (1 - e[a][i]) * effect[i];
-    }
   }
   // Of more than two arms from the odds against control.
   predictions.propensity.assign(arms_, std::vector<double>(x.rows));
@@ -247,24 +222,17 @@ absl::StatusOr<EffectModel> EffectModel::Load(absl::string_view prefix,
   model.kind_ = static_cast<EffectModelKind>(shape[0]);
   model.arms_ = static_cast<int>(shape[1]);
   model.features_ = shape[2];
-  std::vector<std::string> names;
-  if (model.kind_ == EffectModelKind::kNet) {
-    names.emplace_back("net");
-    for (int arm = 1; arm < model.arms_; ++arm) names.push_back(absl::StrCat("propensity.", arm));
-  } else {
-    names = ComponentNames(model.arms_);
-  }
-  for (const std::string& name : names) {
+  for (const std::string& name : PartNames(model.kind_, model.arms_)) {
     PERENNIAL_ASSIGN_OR_RETURN(std::string bytes, BytesOf(file, absl::StrCat(prefix, name)));
     model.parts_.emplace_back(name, std::move(bytes));
   }
   PERENNIAL_RETURN_IF_ERROR(model.Restore());
   // What was fitted to another number of covariates or arms says so here, not in a later CHECK.
   const std::vector<double> zeros(model.features_);
-  if (model.net_ != nullptr) {
+  if (model.kind_ == EffectModelKind::kNet) {
     PERENNIAL_ASSIGN_OR_RETURN(
         const Predictions tried,
-        model.net_->Predict({zeros.data(), 1, model.features_, model.features_}));
+        model.fit_->Predict({zeros.data(), 1, model.features_, model.features_}));
     if (std::ssize(tried.outcome) != model.arms_) {
       return absl::DataLossError("the model's network is of another number of arms");
     }

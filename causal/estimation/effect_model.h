@@ -12,6 +12,7 @@
 #ifndef PERENNIAL_CAUSAL_ESTIMATION_EFFECT_MODEL_H_
 #define PERENNIAL_CAUSAL_ESTIMATION_EFFECT_MODEL_H_
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -41,9 +42,10 @@ absl::StatusOr<ModelFactory> EffectModelFactory(EffectModelKind kind, int64_t un
 
 class EffectModel {
  public:
-  // Errors as of the factory and its fits.
-  static absl::StatusOr<EffectModel> Fit(EffectModelKind kind, const Observations& observations,
-                                         const random::Stream& stream);
+  // Errors as of the factory and its fits; Cancelled soon after `stop` has become true.
+  static absl::StatusOr<EffectModel> Fit(EffectModelKind kind, Observations observations,
+                                         const random::Stream& stream,
+                                         const std::atomic<bool>* stop = nullptr);
 
   EffectModelKind kind() const { return kind_; }
   int arms() const { return arms_; }
@@ -66,15 +68,11 @@ class EffectModel {
   EffectModelKind kind_ = EffectModelKind::kBoosting;
   int arms_ = 0;
   int64_t features_ = 0;
-  // As saved: regressions of the X-learner by name ("outcome.0", "effect.1", "control_effect.1",
-  // "propensity.1"), or the network and its propensities.
+  // As saved: the X-learner, or the network and its propensities.
   std::vector<std::pair<std::string, std::string>> parts_;
   // As restored.
-  std::vector<std::shared_ptr<const Regression>> outcome_;         // [arms]
-  std::vector<std::shared_ptr<const Regression>> effect_;          // [arms - 1]
-  std::vector<std::shared_ptr<const Regression>> control_effect_;  // [arms - 1]
-  std::vector<std::shared_ptr<const Regression>> propensity_;      // [arms - 1], against control.
-  std::shared_ptr<const ModelFit> net_;
+  std::shared_ptr<const ModelFit> fit_;
+  std::vector<std::shared_ptr<const Regression>> propensity_;  // [arms - 1], against control; net.
 };
 
 }  // namespace perennial::causal

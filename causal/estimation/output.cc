@@ -145,24 +145,41 @@ Table BalanceTable(const Output& output, const ArmDiagnostics& of_arm) {
 }
 
 Table RefutationTable(const Output& output) {
-  Table table = {.caption = "Refutations of the ATE, five runs each",
+  Table table = {.caption = "Refutations of the ATE",
                  .columns = {{"refutation"},
                              {"arm"},
+                             {"runs", Align::kRight},
                              {"mean estimate", Align::kRight},
+                             {LevelText(output.options.level), Align::kRight},
                              {"should be", Align::kRight},
-                             {"runs"},
+                             {"p-value", Align::kRight},
                              {"holds"}}};
   for (const RefutationRow& row : output.analysis.refutations) {
-    const bool null = row.name == "placebo" || row.name == "dummy_outcome";
     const Estimate& estimate =
         output.analysis.Of(row.arm, Estimand::kAte, output.options.estimator);
-    std::vector<std::string> runs;
-    for (const Estimate& run : row.runs) runs.push_back(NumberText(run.value, 3));
-    table.rows.push_back({row.name, output.schema.arms[row.arm], NumberText(row.mean),
-                          null ? "0" : NumberText(estimate.value), absl::StrJoin(runs, ", "),
-                          row.holds ? "yes" : "no"});
+    table.rows.push_back({row.name, output.schema.arms[row.arm], absl::StrCat(row.runs.size()),
+                          NumberText(row.test.mean), IntervalText(row.test.low, row.test.high),
+                          row.of_nothing ? "0" : NumberText(estimate.value),
+                          NumberText(row.test.p_value, 2), row.holds ? "yes" : "no"});
   }
   return table;
+}
+
+// The Qini curve with its band, and the line of treating in no order.
+void AddGain(const Output& output, const ArmDiagnostics& of_arm, report::Document& document) {
+  report::LineSeries ranked = {.name = "by predicted effect"};
+  for (const GainPoint& point : of_arm.gain) {
+    ranked.x.push_back(point.share);
+    ranked.y.push_back(point.gain.value);
+    ranked.low.push_back(point.gain.low);
+    ranked.high.push_back(point.gain.high);
+  }
+  const double all = of_arm.gain.back().gain.value;
+  document.AddLinePlot(
+      {.title = absl::StrCat("Qini curve, arm ", output.schema.arms[of_arm.arm]),
+       .x_label = "share that is treated, the greatest predicted effects first",
+       .y_label = absl::StrCat("gain of ", output.schema.outcome, " a unit"),
+       .series = {std::move(ranked), {.name = "in no order", .x = {0, 1}, .y = {0, all}}}});
 }
 
 void AddLove(const Output& output, const ArmDiagnostics& of_arm, report::Document& document) {
@@ -353,8 +370,26 @@ std::string EstimateJson(const Output& output) {
               .Add("kolmogorov_smirnov_after_weighting", after.kolmogorov_smirnov)
               .Text());
     }
+    std::vector<std::string> gain;
+    for (const GainPoint& point : of_arm.gain) {
+      JsonObject object;
+      object.Add("share", point.share);
+      gain.push_back(AddEstimate(object, point.gain).Text());
+    }
+    std::string ratio = "null";
+    if (of_arm.risk_ratio) {
+      ratio = JsonObject()
+                  .Add("value", of_arm.risk_ratio->value)
+                  .Add("log_standard_error", of_arm.risk_ratio->log_standard_error)
+                  .Add("low", of_arm.risk_ratio->low)
+                  .Add("high", of_arm.risk_ratio->high)
+                  .Add("risk", of_arm.risk_ratio->risk)
+                  .Add("control_risk", of_arm.risk_ratio->control_risk)
+                  .Text();
+    }
     diagnostics.push_back(JsonObject()
                               .Add("arm", schema.arms[of_arm.arm])
+                              .AddRaw("risk_ratio", ratio)
                               .Add("e_value", of_arm.e_value.estimate)
                               .Add("e_value_limit", of_arm.e_value.limit)
                               .Add("sensitivity_lambda", output.options.sensitivity)
@@ -366,6 +401,7 @@ std::string EstimateJson(const Output& output) {
                               .AddRaw("policy_over_all", EstimateText(of_arm.policy.over_all))
                               .AddRaw("autoc", EstimateText(of_arm.rate.autoc))
                               .AddRaw("qini", EstimateText(of_arm.rate.qini))
+                              .AddRaw("qini_curve", JsonList(gain))
                               .AddRaw("balance", JsonList(balance))
                               .Text());
   }
@@ -376,8 +412,12 @@ std::string EstimateJson(const Output& output) {
     refutations.push_back(JsonObject()
                               .Add("arm", schema.arms[row.arm])
                               .Add("refutation", row.name)
-                              .Add("mean", row.mean)
+                              .Add("mean", row.test.mean)
+                              .Add("low", row.test.low)
+                              .Add("high", row.test.high)
+                              .Add("p_value", row.test.p_value)
                               .Add("holds", row.holds)
+                              .Add("verdict", row.verdict)
                               .AddRaw("runs", JsonList(runs))
                               .Text());
   }
@@ -482,24 +522,39 @@ std::string ReportHtml(const Output& output, absl::string_view plotly_js) {
   document.AddSection(
       "What could be wrong",
       "E-value: how strong a hidden confounder's risk ratios, with arm and outcome both, would "
-      "have to be to explain the effect away, or to move the interval to 0. Bounds: of the Hajek "
+      "have to be to explain the effect away, or to move the interval to no effect: of the risk "
+      "ratio (by AIPW) for an outcome of 0 and 1, else of the difference in standard deviations. "
+      "Bounds: of the Hajek "
       "estimate where a hidden confounder changes the odds of the arm by the factor lambda at "
       "most; critical is the lambda at which they hold 0.");
   for (const ArmDiagnostics& of_arm : output.analysis.diagnostics) {
-    document.AddKeyValues(
-        absl::StrCat("Arm ", schema.arms[of_arm.arm]),
-        {{"E-value", absl::StrCat(NumberText(of_arm.e_value.estimate, 3), ", of the interval ",
-                                  NumberText(of_arm.e_value.limit, 3))},
-         {absl::StrCat("bounds at lambda ", NumberText(output.options.sensitivity)),
-          IntervalText(of_arm.bounds.low, of_arm.bounds.high)},
-         {"critical lambda", NumberText(of_arm.critical_lambda, 3)}});
+    report::KeyValues values;
+    if (of_arm.risk_ratio) {
+      values.emplace_back(
+          "risk ratio",
+          absl::StrCat(NumberText(of_arm.risk_ratio->value), " (",
+                       IntervalText(of_arm.risk_ratio->low, of_arm.risk_ratio->high), ")"));
+    }
+    values.emplace_back("E-value",
+                        absl::StrCat(NumberText(of_arm.e_value.estimate, 3), ", of the interval ",
+                                     NumberText(of_arm.e_value.limit, 3)));
+    values.emplace_back(absl::StrCat("bounds at lambda ", NumberText(output.options.sensitivity)),
+                        IntervalText(of_arm.bounds.low, of_arm.bounds.high));
+    values.emplace_back("critical lambda", NumberText(of_arm.critical_lambda, 3));
+    document.AddKeyValues(absl::StrCat("Arm ", schema.arms[of_arm.arm]), values);
   }
-  if (!output.analysis.refutations.empty()) document.AddTable(RefutationTable(output));
+  if (!output.analysis.refutations.empty()) {
+    document.AddTable(RefutationTable(output));
+    for (const RefutationRow& row : output.analysis.refutations) {
+      document.AddParagraph(row.verdict);
+    }
+  }
   document.AddSection(
       "Whom to treat",
       "The value of treating only those whose effect, predicted out of fold, is above 0 (for an "
       "outcome of which more is better), against nobody and all; and whether a ranking by effect "
-      "is better than none: AUTOC above 0.");
+      "is better than none: AUTOC, which looks at the first most, or Qini, which weighs all alike, "
+      "above 0. Predictions and what judges them are of different folds.");
   for (const ArmDiagnostics& of_arm : output.analysis.diagnostics) {
     const auto text = [](const Estimate& estimate) {
       return absl::StrCat(NumberText(estimate.value), " (",
@@ -510,7 +565,9 @@ std::string ReportHtml(const Output& output, absl::string_view plotly_js) {
         {{"treated", absl::StrFormat("%.0f %%", 100 * of_arm.policy.treated_share)},
          {"value over nobody", text(of_arm.policy.over_none)},
          {"value over all", text(of_arm.policy.over_all)},
-         {"AUTOC", text(of_arm.rate.autoc)}});
+         {"AUTOC", text(of_arm.rate.autoc)},
+         {"Qini", text(of_arm.rate.qini)}});
+    AddGain(output, of_arm, document);
   }
   document.AddSection("Data", output.notes.empty() ? "The table was taken as it is." : "");
   for (const std::string& note : output.notes) document.AddParagraph(note);

@@ -1,13 +1,26 @@
 #include "causal/estimation/programs.h"
 
+#include <malloc.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <functional>
 #include <iostream>
+#include <memory>
 #include <optional>
+#include <sstream>
+#include <system_error>
 #include <thread>
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -18,8 +31,10 @@
 #include "causal/estimation/analysis.h"
 #include "causal/estimation/effect_model.h"
 #include "causal/estimation/encoding.h"
+#include "causal/estimation/estimate_folder.h"
 #include "causal/estimation/model_file.h"
 #include "causal/estimation/output.h"
+#include "common/base/available_memory.h"
 #include "common/base/excerpt.h"
 #include "common/base/file_io.h"
 #include "common/base/flags.h"
@@ -28,18 +43,36 @@
 #include "common/base/sha256.h"
 #include "common/base/status_macros.h"
 #include "common/data/csv.h"
+#include "common/experiment/progress.h"
 #include "common/report/plotly.h"
 #include "common/report/terminal_table.h"
-#include "nlohmann/json.hpp"
 
 namespace perennial::causal {
 namespace {
 
+std::atomic<bool> g_stop = false;
+
+extern "C" void RequestStop(int signal_number) {
+  g_stop = true;
+  // A second signal ends the program at once.
+  signal(signal_number, SIG_DFL);
+}
+
 constexpr size_t kWidth = 80;
 constexpr int kUsageColumns = 22;
 constexpr char kMarkFile[] = "estimate.json";
+constexpr char kSummaryFile[] = "summary.txt";
 constexpr char kModelFile[] = "model.safetensors";
 constexpr size_t kShownNotes = 12;
+constexpr int64_t kSampledBytes = 1 << 20;
+constexpr char kMemoryHelp[] =
+    "\n"
+    "Memory, of a table of R rows that becomes C covariates, and P parts at a time\n"
+    "(--threads): 8 R C (1 + 2 P) bytes with --model linear, 8 R C (1 + 3.5 P) with\n"
+    "net, 8 R C (1 + 4 P) and 16 C P for each of the first 200,000 rows with\n"
+    "boosting; 8 R C P more with --bootstrap or --refute; and 700 R P and 300 MB.\n"
+    "Fewer parts run at a time where memory is short; what does not fit is refused\n"
+    "beforehand.\n";
 constexpr int kShownRows = 5;
 
 absl::Status SetText(const char* flag, const std::string& value, std::string& text) {
@@ -108,6 +141,7 @@ struct EstimateLine {
   data::CsvOptions csv;
   int threads = 0;  // 0: one a core.
   std::string out;
+  bool resume = false;
   bool help = false;
 };
 
@@ -191,11 +225,16 @@ const base::FlagSet<EstimateLine>& EstimateFlags() {
        [](const auto& v, auto& line) { return SetDelimiter(v, line.csv); }},
       {"decimal_mark", "C", "Of numbers in a CSV: . or ,",
        [](const auto& v, auto& line) { return SetDecimalMark(v, line.csv); }},
-      {"threads", "N", "For bootstrap and refutations, else one a core;\nnumbers do not depend on "
-                       "it.",
+      {"threads", "N", "Parts that are fitted at a time; one a core if not\ngiven, fewer where "
+                       "memory is short; numbers do not\ndepend on it.",
        [](const auto& v, auto& line) { return SetWhole("threads", v, 1, 4096, line.threads); }},
       {"out", "DIR", "Where results go; else\nruns/causal/<data>-<fingerprint>.",
        [](const auto& v, auto& line) { return SetText("out", v, line.out); }},
+      {"resume", nullptr, "Goes on with an estimate that was interrupted.",
+       [](const auto&, auto& line) {
+         line.resume = true;
+         return absl::OkStatus();
+       }},
       {"help", nullptr, "Prints this.",
        [](const auto&, auto& line) {
          line.help = true;
@@ -246,6 +285,11 @@ std::string StemOf(const std::string& path) {
   return name;
 }
 
+std::string PathsText(const std::string& folder) {
+  return absl::StrCat(folder, ":\n  estimate.json\n  effects.csv\n  report.html\n  ", kModelFile,
+                      "\n");
+}
+
 // "- text", continued under the text.
 void PrintItem(absl::string_view text, std::ostream& out) {
   std::string line = "-";
@@ -265,6 +309,34 @@ void PrintItems(const char* title, const std::vector<std::string>& items, size_t
   out << "\n" << title << "\n";
   for (size_t i = 0; i < std::min(most, items.size()); ++i) PrintItem(items[i], out);
   if (items.size() > most) out << "- and " << items.size() - most << " more in the report\n";
+}
+
+// What a terminal shows.
+std::string SummaryText(const Output& output) {
+  const EncodingSchema& schema = output.schema;
+  const Analysis& analysis = output.analysis;
+  std::ostringstream out;
+  std::vector<std::string> arms;
+  for (size_t a = 0; a < schema.arms.size(); ++a) {
+    arms.push_back(absl::StrCat(schema.arms[a], a == 0 ? " (control) " : " ",
+                                CountText(analysis.overlap[a].inside.units)));
+  }
+  out << CountText(output.observations.size()) << " units, " << output.observations.features()
+      << " covariates; " << schema.treatment << ": " << absl::StrJoin(arms, ", ") << "\n\n";
+  for (const report::Table& table : EffectTables(output)) {
+    out << report::TerminalTable(table, kWidth) << "\n";
+  }
+  out << "* is the estimate to read; naive compares the arms as they are.\n";
+  std::vector<std::string> refutations;
+  for (const RefutationRow& row : analysis.refutations) {
+    refutations.push_back(absl::StrCat(
+        row.name, schema.arms.size() > 2 ? absl::StrCat(", arm ", schema.arms[row.arm]) : "",
+        row.holds ? " holds. " : " FAILS. ", row.verdict));
+  }
+  PrintItems("Refutations:", refutations, refutations.size(), out);
+  PrintItems("Data:", output.notes, kShownNotes, out);
+  PrintItems("Warnings:", output.warnings, kShownNotes, out);
+  return out.str();
 }
 
 template <typename T>
@@ -287,29 +359,69 @@ std::string FingerprintOf(const Encoded& encoded, const AnalysisOptions& options
   return digest.FinishHex().substr(0, 12);
 }
 
-// New, empty, or of the same analysis.
-absl::Status CheckOut(const std::string& folder, const std::string& shown,
-                      const std::string& fingerprint) {
-  const std::string mark = base::JoinPath(folder, kMarkFile);
-  if (base::FileExists(mark)) {
-    PERENNIAL_ASSIGN_OR_RETURN(const std::string text, base::ReadFile(mark));
-    const nlohmann::json json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-    if (json.is_object() && json.value("fingerprint", nlohmann::json()) == fingerprint) {
-      return absl::OkStatus();
-    }
-    return absl::FailedPreconditionError(
-        absl::StrCat("--out ", shown, " holds another estimate; choose another folder"));
-  }
-  if (!base::FolderExists(folder)) {
-    if (!base::FileExists(folder)) return absl::OkStatus();
-    return absl::FailedPreconditionError(
-        absl::StrCat("--out ", shown, " is a file; choose a folder"));
-  }
-  PERENNIAL_ASSIGN_OR_RETURN(const std::vector<std::string> names, base::ListFolder(folder));
-  if (std::ranges::all_of(names, base::IsTemporaryName)) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat("--out ", shown, " holds other files (",
-                                                    names[0], "); choose a new or empty folder"));
+// What the numbers depend on, for people who look why a folder is of another estimate.
+EstimateFolder::Settings SettingsOf(const Encoded& encoded, const AnalysisOptions& options,
+                                    const std::string& fingerprint) {
+  const auto text = [](const auto& value) { return absl::StrCat(value); };
+  base::Sha256 columns;
+  columns.Update(encoded.schema.Json());
+  return {{"treatment", encoded.schema.treatment},
+          {"outcome", encoded.schema.outcome},
+          {"model", std::string(EffectModelName(options.model))},
+          {"estimator", std::string(EstimatorName(options.estimator))},
+          {"folds", text(options.folds)},
+          {"bootstrap", text(options.bootstrap)},
+          {"refute", options.refute ? "yes" : "no"},
+          {"seed", text(options.seed)},
+          {"level", text(options.level)},
+          {"the choice or encoding of columns", columns.FinishHex()},
+          {"the data", fingerprint}};
 }
+
+// How far it is: a line that is redrawn on a terminal, now and then a line in a log.
+class EstimateProgress {
+ public:
+  explicit EstimateProgress(const Terminal& terminal)
+      : terminal_(terminal), start_(std::chrono::steady_clock::now()) {}
+  ~EstimateProgress() {
+    if (drawn_) terminal_.log << std::endl;
+  }
+
+  void operator()(const AnalysisProgress& progress) {
+    if (!terminal_.is_terminal) {
+      if (progress.worth_a_line) terminal_.log << progress.text << std::endl;
+      return;
+    }
+    const double seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+    if (drawn_ && !progress.worth_a_line && seconds - last_drawn_ < 0.1) return;
+    last_drawn_ = seconds;
+    if (!drawn_) before_ = progress.fraction;
+    const double gained = progress.fraction - before_;
+    const int filled = static_cast<int>(progress.fraction * kBar);
+    std::string line =
+        absl::StrFormat("[%s%s] %3.0f %%  %s", std::string(filled, '#'),
+                        std::string(kBar - filled, '-'), 100 * progress.fraction, progress.text);
+    if (seconds >= 1 && gained > 0 && progress.fraction < 1) {
+      absl::StrAppend(&line, "  ",
+                      experiment::DurationText(seconds * (1 - progress.fraction) / gained),
+                      " left");
+    }
+    // A line that wraps could not be drawn over.
+    line.resize(std::min(line.size(), static_cast<size_t>(std::max(terminal_.columns - 1, 0))));
+    terminal_.log << "\r" << line << "\x1b[K" << std::flush;
+    drawn_ = true;
+  }
+
+ private:
+  static constexpr int kBar = 20;
+
+  const Terminal& terminal_;
+  const std::chrono::steady_clock::time_point start_;
+  bool drawn_ = false;
+  double last_drawn_ = 0;
+  double before_ = 0;  // Of a run that was resumed.
+};
 
 // An error that names a file as the user did.
 absl::Status AsTyped(const absl::Status& status, const std::string& path,
@@ -317,11 +429,40 @@ absl::Status AsTyped(const absl::Status& status, const std::string& path,
   return absl::Status(status.code(), absl::StrReplaceAll(status.message(), {{path, typed}}));
 }
 
+// Refuses a CSV of which the table and its encoding, 16 bytes a cell, will not fit, by the number
+// of cells in its first bytes.
+absl::Status CheckReading(const std::string& path, const data::CsvOptions& csv,
+                          int64_t memory_bytes) {
+  std::error_code unknown;
+  const auto size = static_cast<double>(std::filesystem::file_size(path, unknown));
+  // What is no file says so when it is read.
+  if (unknown || absl::EndsWith(absl::AsciiStrToLower(path), ".dta")) return absl::OkStatus();
+  std::ifstream stream(path, std::ios::binary);
+  std::string start(kSampledBytes, '\0');
+  stream.read(start.data(), kSampledBytes);
+  start.resize(stream.gcount());
+  const size_t header = start.find('\n');
+  const size_t last = start.rfind('\n');
+  if (header == std::string::npos || last <= header) return absl::OkStatus();
+  const auto columns = static_cast<double>(
+      1 + std::count(start.begin(), start.begin() + static_cast<int64_t>(header), csv.delimiter));
+  const auto lines = static_cast<double>(
+      std::count(start.begin() + static_cast<int64_t>(header) + 1, start.end(), '\n'));
+  const double rows = size / (static_cast<double>(last - header) / lines);
+  const double bytes = 16 * rows * columns;
+  if (bytes <= static_cast<double>(memory_bytes)) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrFormat("%s: its about %.2g rows of %.0f columns need %.3g GB of memory, and %.3g GB "
+                      "are free; give fewer rows, or only the columns that count",
+                      path, rows, columns, bytes / 1e9, static_cast<double>(memory_bytes) / 1e9));
+}
+
 absl::StatusOr<Encoded> ReadAndEncode(const EstimateLine& line, const std::string& path) {
   data::CsvOptions csv = line.csv;
   for (const std::string& name : line.encoding.categorical) {
     csv.types[name] = data::CsvType::kText;
   }
+  PERENNIAL_RETURN_IF_ERROR(CheckReading(path, csv, base::AvailableMemoryBytes()));
   PERENNIAL_ASSIGN_OR_RETURN(const data::CsvTable table, ReadTableFile(path, csv));
   if (table.columns().size() == 1) {
     const std::string& name = table.columns()[0].name;
@@ -346,7 +487,7 @@ absl::Status RunEstimate(const std::vector<std::string>& arguments, const Termin
     terminal.out << "Average and individual effects of a treatment, from a table.\n\n"
                     "tools/bazel run //causal:estimate -- --data my.csv --treatment t --outcome y\n"
                     "\n"
-                 << EstimateFlags().Help(kUsageColumns);
+                 << EstimateFlags().Help(kUsageColumns) << kMemoryHelp;
     return absl::OkStatus();
   }
   PERENNIAL_RETURN_IF_ERROR(Required("data", line.data, "the table, as --data my.csv"));
@@ -361,20 +502,50 @@ absl::Status RunEstimate(const std::vector<std::string>& arguments, const Termin
   const absl::StatusOr<Encoded> read = ReadAndEncode(line, data_path);
   if (!read.ok()) return AsTyped(read.status(), data_path, line.data);
   const Encoded& encoded = *read;
+  const Observations& observations = encoded.observations;
+  const int64_t memory_bytes = base::AvailableMemoryBytes();
+  if (const absl::Status can = CheckAnalysis(observations, line.analysis, memory_bytes);
+      !can.ok()) {
+    return base::WithContext(can, line.data);
+  }
   const std::string fingerprint = FingerprintOf(encoded, line.analysis);
   const std::string shown = line.out.empty()
                                 ? absl::StrCat("runs/causal/", StemOf(line.data), "-", fingerprint)
                                 : line.out;
-  const std::string folder = base::JoinPath(terminal.working_folder, shown);
-  PERENNIAL_RETURN_IF_ERROR(CheckOut(folder, shown, fingerprint));
-
-  const Observations& observations = encoded.observations;
+  if (terminal.stop != nullptr && terminal.stop->load()) {
+    return absl::CancelledError("interrupted before anything began");
+  }
+  PERENNIAL_ASSIGN_OR_RETURN(
+      const std::unique_ptr<EstimateFolder> folder,
+      EstimateFolder::Open(base::JoinPath(terminal.working_folder, shown), shown,
+                           SettingsOf(encoded, line.analysis, fingerprint), line.resume));
+  if (folder->finished()) {
+    PERENNIAL_ASSIGN_OR_RETURN(const std::string summary, folder->Read(kSummaryFile));
+    terminal.out << "This estimate is finished; these are its results.\n\n"
+                 << summary << "\n"
+                 << PathsText(shown);
+    return absl::OkStatus();
+  }
   const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
-  absl::StatusOr<Analysis> analysis =
-      Analyze(observations, line.analysis,
-              {.threads = line.threads > 0 ? line.threads : static_cast<int>(cores),
-               .progress = [&](const std::string& text) { terminal.log << text << std::endl; }});
-  if (!analysis.ok()) return base::WithContext(analysis.status(), line.data);
+  absl::StatusOr<Analysis> analysis = [&] {
+    EstimateProgress progress(terminal);
+    return Analyze(observations, line.analysis,
+                   {.threads = line.threads > 0 ? line.threads : static_cast<int>(cores),
+                    .memory_bytes = memory_bytes,
+                    .stop = terminal.stop,
+                    .progress = std::ref(progress),
+                    .find = [&](const std::string& name) { return folder->Find(name); },
+                    .keep = [&](const std::string& name,
+                                const std::string& bytes) { return folder->Keep(name, bytes); }});
+  }();
+  if (absl::IsCancelled(analysis.status())) {
+    return absl::CancelledError(
+        absl::StrCat("interrupted; what has ended is kept in ", shown, ", add --resume to go on"));
+  }
+  if (!analysis.ok()) {
+    folder->Discard();
+    return base::WithContext(analysis.status(), line.data);
+  }
 
   std::vector<std::string> warnings = encoded.warnings;
   for (std::string& warning :
@@ -397,41 +568,14 @@ absl::Status RunEstimate(const std::vector<std::string>& arguments, const Termin
       (ModelFile{encoded.schema, analysis->model, ModelFile::RangesOf(analysis->predictions)})
           .Bytes());
   const absl::StatusOr<std::string> plotly = report::LoadPlotly();
-  PERENNIAL_RETURN_IF_ERROR(base::MakeFolders(folder));
-  // First what marks the folder as this estimate's, so that a run that is killed may be repeated.
+  const std::string summary = SummaryText(output);
   PERENNIAL_RETURN_IF_ERROR(
-      base::WriteFileAtomically(base::JoinPath(folder, kMarkFile), EstimateJson(output)));
-  PERENNIAL_RETURN_IF_ERROR(
-      base::WriteFileAtomically(base::JoinPath(folder, "effects.csv"), EffectsCsv(output)));
-  PERENNIAL_RETURN_IF_ERROR(base::WriteFileAtomically(base::JoinPath(folder, kModelFile), model));
-  PERENNIAL_RETURN_IF_ERROR(base::WriteFileAtomically(base::JoinPath(folder, "report.html"),
-                                                      ReportHtml(output, plotly.value_or(""))));
-
-  std::vector<std::string> arms;
-  for (size_t a = 0; a < encoded.schema.arms.size(); ++a) {
-    arms.push_back(absl::StrCat(encoded.schema.arms[a], a == 0 ? " (control) " : " ",
-                                CountText(analysis->overlap[a].inside.units)));
-  }
-  terminal.out << CountText(observations.size()) << " units, " << observations.features()
-               << " covariates; " << encoded.schema.treatment << ": " << absl::StrJoin(arms, ", ")
-               << "\n\n";
-  for (const report::Table& table : EffectTables(output)) {
-    terminal.out << report::TerminalTable(table, kWidth) << "\n";
-  }
-  terminal.out << "* is the estimate to read; naive compares the arms as they are.\n";
-  for (const RefutationRow& row : analysis->refutations) {
-    terminal.out << "refutation " << row.name
-                 << (encoded.schema.arms.size() > 2
-                         ? absl::StrCat(", arm ", encoded.schema.arms[row.arm])
-                         : "")
-                 << ": mean " << NumberText(row.mean) << ", " << (row.holds ? "holds" : "fails")
-                 << "\n";
-  }
-  PrintItems("Data:", encoded.notes, kShownNotes, terminal.out);
-  PrintItems("Warnings:", warnings, kShownNotes, terminal.out);
-  terminal.out << "\n"
-               << shown << ":\n  estimate.json\n  effects.csv\n  report.html\n  " << kModelFile
-               << "\n";
+      folder->Finish({{"effects.csv", EffectsCsv(output)},
+                      {kModelFile, model},
+                      {"report.html", ReportHtml(output, plotly.value_or(""))},
+                      {kSummaryFile, summary},
+                      {kMarkFile, EstimateJson(output)}}));
+  terminal.out << summary << "\n" << PathsText(shown);
   return absl::OkStatus();
 }
 
@@ -498,14 +642,34 @@ absl::Status RunPredict(const std::vector<std::string>& arguments, const Termina
 }
 
 int ProgramMain(int argc, char** argv,
-                absl::Status (*run)(const std::vector<std::string>&, const Terminal&)) {
-  const absl::Status status =
-      run(std::vector<std::string>(argv + 1, argv + argc),
-          {.out = std::cout, .log = std::cerr, .working_folder = base::WorkingFolder()});
+                absl::Status (*run)(const std::vector<std::string>&, const Terminal&), bool keeps) {
+  // Columns of a large table go back to the system when they are freed, not into the heap.
+  mallopt(M_MMAP_THRESHOLD, 1 << 20);
+  if (keeps) {
+    struct sigaction action = {};
+    action.sa_handler = RequestStop;
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, nullptr);
+    sigaction(SIGTERM, &action, nullptr);
+  }
+  Terminal terminal = {.out = std::cout,
+                       .log = std::cerr,
+                       .working_folder = base::WorkingFolder(),
+                       .is_terminal = isatty(STDERR_FILENO) != 0,
+                       .stop = &g_stop};
+  winsize window = {};
+  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 0) {
+    terminal.columns = window.ws_col;
+  }
+  const absl::Status status = run(std::vector<std::string>(argv + 1, argv + argc), terminal);
   std::cout.flush();
+  if (status.ok() && !std::cout) {
+    std::cerr << "error: the standard output cannot be written" << std::endl;
+    return 1;
+  }
   if (status.ok()) return 0;
-  std::cerr << "error: " << status.message() << std::endl;
-  return 1;
+  std::cerr << (absl::IsCancelled(status) ? "" : "error: ") << status.message() << std::endl;
+  return absl::IsCancelled(status) ? 130 : 1;
 }
 
 }  // namespace perennial::causal

@@ -1,15 +1,21 @@
 // //causal:estimate and //causal:predict as a user runs them.
+#include "causal/estimation/programs.h"
+
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "common/base/available_memory.h"
 #include "common/base/file_io.h"
 #include "common/base/runfiles.h"
 #include "common/data/csv.h"
@@ -104,7 +110,7 @@ TEST_F(ProgramsTest, EstimatesAndPredictsTheSameForRowsOfTheFit) {
   for (const std::string& line : std::vector<std::string>(absl::StrSplit(result.out, '\n'))) {
     EXPECT_LE(line.size(), 80u) << line;
   }
-  EXPECT_THAT(result.log, HasSubstr("cross-fitting: fold 5 of 5"));
+  EXPECT_THAT(result.log, HasSubstr("cross-fitting: 5 of 5 folds"));
 
   const auto json = nlohmann::json::parse(Contents("results/estimate.json"), nullptr, false);
   ASSERT_TRUE(json.is_object());
@@ -165,7 +171,8 @@ TEST_F(ProgramsTest, EqualRunsWriteEqualBytesAndOthersDoNotReplaceThem) {
   };
   const ProcessResult first = with({"--out", "a", "--threads", "1"});
   ASSERT_EQ(first.exit_code, 0) << first.log;
-  EXPECT_THAT(first.out, AllOf(HasSubstr("aipw, bootstrap"), HasSubstr("refutation placebo")));
+  EXPECT_THAT(first.out,
+              AllOf(HasSubstr("aipw, bootstrap"), HasSubstr("placebo holds. With arms")));
   ASSERT_EQ(with({"--out", "b", "--threads", "3"}).exit_code, 0);
   for (const char* name : {"estimate.json", "effects.csv", "report.html", "model.safetensors"}) {
     const std::string bytes = Contents(absl::StrCat("a/", name));
@@ -177,7 +184,7 @@ TEST_F(ProgramsTest, EqualRunsWriteEqualBytesAndOthersDoNotReplaceThem) {
   EXPECT_EQ(with({"--out", "a"}).exit_code, 0);
   const ProcessResult other = with({"--out", "a", "--seed", "1"});
   EXPECT_EQ(other.exit_code, 1);
-  EXPECT_THAT(other.log, HasSubstr("--out a holds another estimate"));
+  EXPECT_THAT(other.log, HasSubstr("--out a holds another estimate: seed is 0 there and 1 now"));
   std::filesystem::create_directories(folder_ + "/full");
   Write("full/thesis.tex", "x");
   EXPECT_THAT(with({"--out", "full"}).log, HasSubstr("holds other files (thesis.tex)"));
@@ -233,6 +240,145 @@ TEST_F(ProgramsTest, EveryMistakeIsOneLine) {
   const ProcessResult no_model = Start("predict", {"--model", "model", "--data", "my.csv"});
   EXPECT_EQ(no_model.exit_code, 1);
   EXPECT_THAT(no_model.log, AllOf(HasSubstr("error: "), HasSubstr("model: ")));
+}
+
+// Who is treated is drawn by lot unless `lot` is false.
+std::string Numbers(int64_t n, bool lot = true) {
+  random::Stream stream = random::Stream(6).Split("numbers");
+  std::string csv = "t,y,a,b\n";
+  for (int64_t i = 0; i < n; ++i) {
+    const double a = stream.Normal();
+    const int t = (lot ? stream.Uniform() < 0.5 : a > 0.2) ? 1 : 0;
+    absl::StrAppend(&csv, t, ",", a + t + stream.Normal(), ",", a, ",", stream.Normal(), "\n");
+  }
+  return csv;
+}
+
+TEST_F(ProgramsTest, TablesThatOtherProgramsWroteAreRead) {
+  const std::string plain = Numbers(60);
+  const auto estimate = [&](const std::string& csv, const std::string& out) {
+    Write("my.csv", csv);
+    const ProcessResult result = Estimate({"--model", "linear", "--out", out});
+    EXPECT_EQ(result.exit_code, 0) << result.log;
+    return Contents(out + "/effects.csv");
+  };
+  const std::string expected = estimate(plain, "plain");
+  EXPECT_FALSE(expected.empty());
+  EXPECT_EQ(estimate("\xef\xbb\xbf" + plain, "mark"), expected);
+  EXPECT_EQ(estimate(absl::StrReplaceAll(plain, {{"\n", "\r\n"}}), "returns"), expected);
+  EXPECT_EQ(estimate(plain.substr(0, plain.size() - 1), "no_end"), expected);
+  // NaN is a missing value; inf is none and none that can be used.
+  Write("my.csv", plain + "1,2,NaN,0\n0,1,0,nan\n");
+  const ProcessResult missing = Estimate({"--model", "linear", "--out", "missing"});
+  EXPECT_EQ(missing.exit_code, 0) << missing.log;
+  EXPECT_THAT(missing.out, HasSubstr("1 missing value is set to its mean"));
+}
+
+TEST_F(ProgramsTest, DamagedTablesAreOneLine) {
+  const std::string good = Numbers(30);
+  EXPECT_THAT(ErrorOf(absl::StrReplaceAll(good, {{"t,y,a,b", "t,y,a,a"}})),
+              HasSubstr("my.csv:1:7: the name \"a\" stands twice, in columns 3 and 4"));
+  EXPECT_THAT(ErrorOf(good + "1,2,3," + std::string(50 << 20, '7') + "\n"),
+              HasSubstr("my.csv:32: the record is longer than max_record_bytes"));
+  EXPECT_THAT(ErrorOf(good + std::string(50 << 20, ',') + "\n"), HasSubstr("my.csv:32"));
+  EXPECT_THAT(ErrorOf(good + "1,inf,3,4\n"), HasSubstr("\"inf\" in row 31"));
+  EXPECT_THAT(ErrorOf(good + "1,2,1e400,4\n"), HasSubstr("beyond the range of a double"));
+  EXPECT_THAT(ErrorOf(good + "1,2,3\r4,5\n"), HasSubstr("carriage return"));
+  EXPECT_THAT(ErrorOf(good + std::string("1,2,\0,4\n", 8)), HasSubstr("my.csv:32"));
+  EXPECT_THAT(ErrorOf("\xef\xbb\xbf"), HasSubstr("my.csv: is empty"));
+  EXPECT_THAT(ErrorOf("\n\n"), HasSubstr("my.csv"));
+}
+
+TEST_F(ProgramsTest, ATableThatWillNotFitIsRefusedBeforeItIsRead) {
+  // Else it would be read.
+  if (base::AvailableMemoryBytes() > int64_t{400} << 30) GTEST_SKIP() << "too much memory";
+  std::string csv = "t,y,a,b\n";
+  for (int i = 0; i < 200000; ++i) csv += "1,2,3,4\n";
+  Write("my.csv", csv);
+  // The rest is a hole.
+  std::filesystem::resize_file(folder_ + "/my.csv", uint64_t{60} << 30);
+  const ProcessResult result = Estimate({});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.log, AllOf(HasSubstr("error: my.csv: its about "),
+                                HasSubstr("rows of 4 columns need "), HasSubstr("GB are free")));
+  EXPECT_FALSE(Exists("runs"));
+}
+
+TEST_F(ProgramsTest, ArmsThatCannotBeComparedAreOneLineOrAWarning) {
+  // A single unit in an arm: the folds without it have nobody to learn from.
+  std::string lone = "t,y,a\n";
+  for (int i = 0; i < 40; ++i) absl::StrAppend(&lone, i == 7 ? 1 : 0, ",", i % 5, ",", i % 7, "\n");
+  EXPECT_THAT(ErrorOf(lone), HasSubstr("arm 1"));
+  EXPECT_THAT(ErrorOf(lone, {"--model", "linear", "--bootstrap", "20"}), HasSubstr("arm 1"));
+  // Arms that a covariate parts without overlap: numbers come out, and what they are worth is said.
+  Write("my.csv", Numbers(400, /*lot=*/false));
+  for (const char* model : {"linear", "boosting", "net"}) {
+    const ProcessResult result = Estimate({"--model", model, "--out", model});
+    ASSERT_EQ(result.exit_code, 0) << result.log;
+    EXPECT_THAT(result.out, HasSubstr("have a propensity below 0.05")) << model;
+    EXPECT_THAT(Contents(absl::StrCat(model, "/estimate.json")),
+                ::testing::Not(HasSubstr("\"value\":null")));
+  }
+}
+
+TEST_F(ProgramsTest, ABinaryOutcomeHasARiskRatioAndItsEValue) {
+  random::Stream stream = random::Stream(9).Split("binary");
+  std::string csv = "t,y,a\n";
+  for (int i = 0; i < 800; ++i) {
+    const int t = stream.Uniform() < 0.5 ? 1 : 0;
+    absl::StrAppend(&csv, t, ",", stream.Uniform() < (t == 1 ? 0.4 : 0.2) ? 1 : 0, ",",
+                    stream.Normal(), "\n");
+  }
+  Write("my.csv", csv);
+  const ProcessResult result = Estimate({"--model", "linear", "--out", "results"});
+  ASSERT_EQ(result.exit_code, 0) << result.log;
+  const auto json = nlohmann::json::parse(Contents("results/estimate.json"), nullptr, false);
+  const auto& of_arm = json["diagnostics"][0];
+  const double ratio = of_arm["risk_ratio"]["value"];
+  EXPECT_NEAR(std::log(ratio), std::log(2), 0.4);
+  EXPECT_NEAR(of_arm["e_value"].get<double>(), ratio + std::sqrt(ratio * (ratio - 1)), 1e-9);
+  const double low = of_arm["risk_ratio"]["low"];
+  EXPECT_GT(low, 1);
+  EXPECT_NEAR(of_arm["e_value_limit"].get<double>(), low + std::sqrt(low * (low - 1)), 1e-9);
+  // What a ranking yields, with intervals.
+  EXPECT_EQ(of_arm["qini_curve"].size(), 21u);
+  EXPECT_EQ(of_arm["qini_curve"][0]["value"], 0);
+  const double all = of_arm["qini_curve"][20]["value"];
+  for (const auto& effect : json["effects"]) {
+    if (effect["estimator"] != "aipw" || effect["estimand"] != "ate") continue;
+    EXPECT_NEAR(effect["value"].get<double>(), all, 1e-12);
+    EXPECT_NEAR(effect["low"].get<double>(), of_arm["qini_curve"][20]["low"].get<double>(), 1e-9);
+  }
+  for (const char* name : {"qini", "autoc", "policy_over_none"}) {
+    EXPECT_LT(of_arm[name]["low"], of_arm[name]["high"]) << name;
+  }
+  EXPECT_THAT(Contents("results/report.html"),
+              AllOf(HasSubstr("risk ratio"), HasSubstr("Qini curve"), HasSubstr("AUTOC")));
+}
+
+TEST_F(ProgramsTest, OnATerminalProgressIsOneLineThatIsDrawnOver) {
+  Write("my.csv", Numbers(100));
+  std::ostringstream out;
+  std::ostringstream log;
+  constexpr int kColumns = 50;
+  const absl::Status status =
+      RunEstimate({"--data", "my.csv", "--treatment", "t", "--outcome", "y", "--model", "linear",
+                   "--bootstrap", "20", "--out", "run"},
+                  {.out = out,
+                   .log = log,
+                   .working_folder = folder_,
+                   .is_terminal = true,
+                   .columns = kColumns});
+  ASSERT_TRUE(status.ok()) << status;
+  const std::vector<std::string> drawn = absl::StrSplit(log.str(), '\r');
+  ASSERT_GT(drawn.size(), 10u);
+  EXPECT_EQ(drawn[0], "reading my.csv\n");
+  for (size_t i = 1; i < drawn.size(); ++i) {
+    EXPECT_THAT(drawn[i], AllOf(::testing::StartsWith("["), HasSubstr("\x1b[K"))) << i;
+    EXPECT_LT(drawn[i].find('\x1b'), static_cast<size_t>(kColumns));
+    EXPECT_EQ(drawn[i].find('\n') != std::string::npos, i + 1 == drawn.size());
+  }
+  EXPECT_THAT(drawn.back(), HasSubstr("[####################] 100 %"));
 }
 
 TEST_F(ProgramsTest, HelpNamesEveryFlagWithinALine) {

@@ -1,5 +1,6 @@
 #include "causal/estimators/baselines.h"
 
+#include <cmath>
 #include <cstddef>
 #include <functional>
 #include <utility>
@@ -86,8 +87,10 @@ absl::StatusOr<ArmFits> FitEach(const Observations& observations, const RidgeOpt
 
 class LinearModel : public ModelFit {
  public:
-  LinearModel(Observations observations, FitArms fit_arms)
-      : observations_(std::move(observations)), fit_arms_(std::move(fit_arms)) {}
+  LinearModel(Observations observations, FitArms fit_arms, bool standard_errors)
+      : observations_(std::move(observations)),
+        fit_arms_(std::move(fit_arms)),
+        standard_errors_(standard_errors) {}
 
   int64_t steps() const override { return 1; }
   int64_t steps_done() const override { return fits_.empty() ? 0 : 1; }
@@ -111,6 +114,7 @@ class LinearModel : public ModelFit {
       for (int64_t i = 0; i < x.rows; ++i) outcome[i] = fit.Predict(x.row(i));
     }
     SetEffects(predictions);
+    if (standard_errors_) SetErrors(x, predictions);
     return predictions;
   }
 
@@ -146,17 +150,35 @@ class LinearModel : public ModelFit {
   }
 
  private:
+  // Arms are fitted apart, so that the variances of their values add up.
+  void SetErrors(kernels::MatrixView<const double> x, Predictions& predictions) const {
+    std::vector<double> of_control;
+    for (int32_t arm = 0; arm < observations_.arms; ++arm) {
+      const Observations own = Select(observations_, UnitsOf(observations_, arm));
+      const RobustCovariance covariance(own.x(), own.outcome, fits_[arm]);
+      std::vector<double> variance(x.rows);
+      for (int64_t i = 0; i < x.rows; ++i) variance[i] = covariance.Variance(x.row(i));
+      if (arm == 0) {
+        of_control = std::move(variance);
+        continue;
+      }
+      for (int64_t i = 0; i < x.rows; ++i) variance[i] = std::sqrt(variance[i] + of_control[i]);
+      predictions.effect_error.push_back(std::move(variance));
+    }
+  }
+
   Observations observations_;
   FitArms fit_arms_;
-  ArmFits fits_;  // Empty before the step.
+  bool standard_errors_;  // For arms that are fitted apart.
+  ArmFits fits_;          // Empty before the step.
 };
 
-ModelFactory FactoryOf(FitArms fit_arms) {
-  return
-      [fit_arms = std::move(fit_arms)](FitData data) -> absl::StatusOr<std::unique_ptr<ModelFit>> {
-        PERENNIAL_RETURN_IF_ERROR(Validate(data.observations));
-        return std::make_unique<LinearModel>(std::move(data.observations), fit_arms);
-      };
+ModelFactory FactoryOf(FitArms fit_arms, bool standard_errors = false) {
+  return [fit_arms = std::move(fit_arms),
+          standard_errors](FitData data) -> absl::StatusOr<std::unique_ptr<ModelFit>> {
+    PERENNIAL_RETURN_IF_ERROR(Validate(data.observations));
+    return std::make_unique<LinearModel>(std::move(data.observations), fit_arms, standard_errors);
+  };
 }
 
 }  // namespace
@@ -166,8 +188,9 @@ ModelFactory NaiveDifference() { return FactoryOf(FitNaive); }
 ModelFactory Ols1(const RidgeOptions& options) {
   return FactoryOf([options](const Observations& o) { return FitOne(o, options); });
 }
-ModelFactory Ols2(const RidgeOptions& options) {
-  return FactoryOf([options](const Observations& o) { return FitEach(o, options); });
+ModelFactory Ols2(const RidgeOptions& options, bool standard_errors) {
+  return FactoryOf([options](const Observations& o) { return FitEach(o, options); },
+                   standard_errors);
 }
 
 }  // namespace perennial::causal

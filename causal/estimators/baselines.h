@@ -24,8 +24,9 @@ ModelFactory NaiveDifference();
 ModelFactory Ols1(const RidgeOptions& options = {});
 // The small penalty keeps covariates that hardly vary within an arm from running away outside it;
 // with
-// {.cross_validation = true} each arm picks its own.
-ModelFactory Ols2(const RidgeOptions& options = {.penalty = 1e-3});
+// {.cross_validation = true} each arm picks its own. With standard_errors predictions have
+// effect_error: by RobustCovariance in each arm, units taken as independent of each other.
+ModelFactory Ols2(const RidgeOptions& options = {.penalty = 1e-3}, bool standard_errors = false);
 
 }  // namespace perennial::causal
 

@@ -158,5 +158,59 @@ TEST(Baselines, NameBadInput) {
   EXPECT_FALSE(Ols2()({.observations = o, .stream = random::Stream(0)}).ok());
 }
 
+// Outcomes are linear, and noisier the farther a is from 0.
+Observations Uneven(uint64_t seed) {
+  random::Stream stream(seed);
+  Observations o = {.covariate_names = {"a", "b"}};
+  for (int i = 0; i < 160; ++i) {
+    const double a = stream.Normal();
+    const double b = stream.Normal();
+    const int32_t t = i % 2;
+    o.covariates.insert(o.covariates.end(), {a, b});
+    o.treatment.push_back(t);
+    o.outcome.push_back(a + b + t * (1 - 2 * b) + (0.3 + std::abs(a)) * stream.Normal());
+  }
+  return o;
+}
+
+TEST(Baselines, IntervalsOfOls2HoldTheEffectAsOftenAsTheySay) {
+  constexpr int kSamples = 4000;
+  const std::vector<double> points = {0, 0, 1.5, 0.5};
+  const double truth[] = {1, 0};
+  int covered[2] = {};
+  for (int seed = 0; seed < kSamples; ++seed) {
+    const auto fit = Start(Ols2({}, /*standard_errors=*/true), Uneven(seed));
+    ASSERT_TRUE(fit->Advance(1).ok());
+    const auto p = fit->Predict({points.data(), 2, 2, 2});
+    ASSERT_TRUE(p.ok());
+    for (int i = 0; i < 2; ++i) {
+      covered[i] += std::abs(p->effect[0][i] - truth[i]) <= 1.96 * p->effect_error[0][i] ? 1 : 0;
+    }
+  }
+  // Four standard errors, and what 80 units an arm are off by.
+  const double tolerance = 4 * std::sqrt(0.95 * 0.05 / kSamples) + 0.01;
+  for (int i = 0; i < 2; ++i) EXPECT_NEAR(covered[i] / 1.0 / kSamples, 0.95, tolerance) << i;
+}
+
+TEST(Baselines, ErrorsOfOls2AddUpOverArms) {
+  const Observations o = Affine(60, 3, false, 1);
+  const Predictions p = Fitted(Ols2({.penalty = 0.1}, true), o);
+  ASSERT_EQ(p.effect_error.size(), 2u);
+  std::vector<double> variance;
+  for (int32_t arm = 0; arm < 3; ++arm) {
+    std::vector<int32_t> rows;
+    for (int32_t i = 0; i < 60; ++i) {
+      if (o.treatment[i] == arm) rows.push_back(i);
+    }
+    const Observations own = Select(o, rows);
+    const auto fit = FitRidge(own.x(), own.outcome, {}, {.penalty = 0.1});
+    variance.push_back(RobustCovariance(own.x(), own.outcome, *fit).Variance(o.x().row(5)));
+  }
+  for (int a = 0; a < 2; ++a) {
+    EXPECT_DOUBLE_EQ(p.effect_error[a][5], std::sqrt(variance[0] + variance[a + 1]));
+  }
+  EXPECT_TRUE(Fitted(Ols2({}), o).effect_error.empty());
+}
+
 }  // namespace
 }  // namespace perennial::causal

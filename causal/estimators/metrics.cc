@@ -134,64 +134,35 @@ absl::StatusOr<std::vector<EffectErrors>> EffectErrorsOf(const Observations& obs
   return errors;
 }
 
-absl::StatusOr<RandomisedErrors> RandomisedErrorsOf(std::span<const double> effect,
-                                                    std::span<const int32_t> treatment,
-                                                    std::span<const double> outcome,
-                                                    std::span<const uint8_t> randomised) {
+absl::StatusOr<std::optional<double>> RandomisedPolicyValue(std::span<const double> effect,
+                                                            std::span<const int32_t> treatment,
+                                                            std::span<const double> outcome) {
   const int64_t n = static_cast<int64_t>(treatment.size());
   PERENNIAL_RETURN_IF_ERROR(CheckEffect("the predicted effect", effect, n));
   PERENNIAL_RETURN_IF_ERROR(CheckEffect("the outcome", outcome, n));
-  if (randomised.size() != treatment.size()) {
-    return absl::InvalidArgumentError(absl::StrCat("the randomised units are marked by ",
-                                                   randomised.size(), " values for ", n, " units"));
-  }
-  Mean chosen;  // share of units that the policy treats
-  Mean agreed_treated;
-  Mean agreed_control;
-  Mean treated;
-  Mean control;
-  Mean effect_of_treated;
+  int64_t units[2] = {};   // Of each arm.
+  int64_t chosen[2] = {};  // To which the policy gives it.
+  Mean agreed[2];          // Those of them who were in it.
   for (int64_t i = 0; i < n; ++i) {
-    if (treatment[i] != 0 && treatment[i] != 1) {
-      return absl::InvalidArgumentError(absl::StrCat("the arm of unit ", i + 1, " is ",
-                                                     treatment[i],
-                                                     "; randomised errors are of arms 0 and 1"));
+    const int32_t own = treatment[i];
+    if (own != 0 && own != 1) {
+      return absl::InvalidArgumentError(absl::StrCat("the arm of unit ", i + 1, " is ", own,
+                                                     "; the value of a policy is of arms 0 and 1"));
     }
-    const bool is_treated = treatment[i] == 1;
-    if (is_treated) treated.Add(outcome[i]);
-    if (randomised[i] == 0) continue;
-    const bool treat = effect[i] > 0;
-    chosen.Add(treat ? 1 : 0);
-    if (treat && is_treated) agreed_treated.Add(outcome[i]);
-    if (!treat && !is_treated) agreed_control.Add(outcome[i]);
-    if (is_treated) effect_of_treated.Add(effect[i]);
-    if (!is_treated) control.Add(outcome[i]);
+    const int policy = effect[i] > 0 ? 1 : 0;
+    ++units[own];
+    ++chosen[policy];
+    if (policy == own) agreed[policy].Add(outcome[i]);
   }
-  if (effect_of_treated.count == 0 || control.count == 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("of the randomised units ", effect_of_treated.count, " are treated and ",
-                     control.count, " are not; there must be some of both"));
-  }
+  if (units[0] == 0 || units[1] == 0) return std::nullopt;
   double value = 0;
-  // An arm that the policy never picks has no part in its value.
-  if (chosen.sum > 0) {
-    if (agreed_treated.count == 0) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "the policy treats ", chosen.sum, " randomised units, none of which was treated"));
-    }
-    value += chosen.value() * agreed_treated.value();
+  for (const int arm : {0, 1}) {
+    // An arm that the policy never picks has no part in its value.
+    if (chosen[arm] == 0) continue;
+    if (agreed[arm].count == 0) return std::nullopt;
+    value += static_cast<double>(chosen[arm]) / static_cast<double>(n) * agreed[arm].value();
   }
-  if (chosen.value() < 1) {
-    if (agreed_control.count == 0) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("the policy leaves ", static_cast<double>(chosen.count) - chosen.sum,
-                       " randomised units without treatment, all of which were treated"));
-    }
-    value += (1 - chosen.value()) * agreed_control.value();
-  }
-  return RandomisedErrors{
-      .policy_risk = 1 - value,
-      .att_error = std::abs(effect_of_treated.value() - (treated.value() - control.value()))};
+  return value;
 }
 
 absl::StatusOr<NeighbourEffects> NeighbourEffectsOf(const Observations& observations, int arm,

@@ -43,22 +43,18 @@ absl::StatusOr<std::vector<EffectErrors>> EffectErrorsOf(const Observations& obs
                                                          const Truth& truth,
                                                          const Predictions& predictions);
 
-// What a randomised part of a sample says of a treatment of two arms (the data set Jobs).
-struct RandomisedErrors {
-  // 1 - value of the policy that treats where effect > 0, where
-  //   value = P(pi = 1) mean(y | pi = 1, t = 1) + P(pi = 0) mean(y | pi = 0, t = 0)
-  // over the randomised units; a risk when outcomes lie in [0, 1].
-  double policy_risk;
-  // |mean effect of randomised treated - (mean y of treated - mean y of randomised controls)|.
-  double att_error;
-};
-
-// effect [n], treatment [n] of 0 and 1, outcome [n]; randomised [n], 1 where the arm was drawn by
-// lot. InvalidArgument for other lengths and values, and where a mean has no units.
-absl::StatusOr<RandomisedErrors> RandomisedErrorsOf(std::span<const double> effect,
-                                                    std::span<const int32_t> treatment,
-                                                    std::span<const double> outcome,
-                                                    std::span<const uint8_t> randomised);
+// The value of the policy pi that treats where effect > 0, from units whose arm, of two, was drawn
+// by lot:
+//
+//   P(pi = 1) mean(y | pi = 1, t = 1) + P(pi = 0) mean(y | pi = 0, t = 0)
+//
+// 1 less it is the policy risk of Shalit, Johansson and Sontag, where outcomes lie in [0, 1].
+// effect [n], treatment [n] of 0 and 1, outcome [n]. None where an arm has no units, or the policy
+// gives an arm to some, none of whom was in it. InvalidArgument for lengths, arms and numbers that
+// are not these.
+absl::StatusOr<std::optional<double>> RandomisedPolicyValue(std::span<const double> effect,
+                                                            std::span<const int32_t> treatment,
+                                                            std::span<const double> outcome);
 
 // Whose effects the nearest neighbours stand in for.
 enum class NeighbourSide {

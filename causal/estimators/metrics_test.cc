@@ -92,41 +92,53 @@ TEST(EffectErrors, NameWhatDoesNotFit) {
       HasSubstr("of unit 3 is nan"));
 }
 
-TEST(RandomisedErrors, AreThoseOfAnExampleByHand) {
-  // The last two units are not randomised: one treated, who counts for the mean of the treated, and
-  // one control, who counts for nothing.
-  const std::vector<double> effect = {1, 2, -1, -1, 3, 5, 9, 9};
-  const std::vector<int32_t> treatment = {1, 0, 0, 1, 1, 0, 1, 0};
-  const std::vector<double> outcome = {1, 0, 1, 1, 0, 0, 1, 1};
-  const std::vector<uint8_t> randomised = {1, 1, 1, 1, 1, 1, 0, 0};
-  const auto errors = RandomisedErrorsOf(effect, treatment, outcome, randomised);
-  ASSERT_TRUE(errors.ok()) << errors.status();
+using Arms = std::vector<int32_t>;
+using Values = std::vector<double>;
+
+TEST(RandomisedPolicyValue, IsThatOfAnExampleByHand) {
+  const auto value = RandomisedPolicyValue(Values{1, 2, -1, -1, 3, 5}, Arms{1, 0, 0, 1, 1, 0},
+                                           Values{1, 0, 1, 1, 0, 0});
+  ASSERT_TRUE(value.ok()) << value.status();
   // Treats units 0, 1, 4, 5 of 6; of these 0 and 4 were treated (1, 0), of the others 2 was not
   // (1).
-  EXPECT_DOUBLE_EQ(errors->policy_risk, 1 - (4 / 6.0 * 0.5 + 2 / 6.0 * 1));
-  // Effects of the randomised treated 1, -1, 3; treated 3 of 4, randomised controls 1 of 3.
-  EXPECT_DOUBLE_EQ(errors->att_error, std::abs(1 - (0.75 - 1.0 / 3)));
+  EXPECT_DOUBLE_EQ(value->value(), 4 / 6.0 * 0.5 + 2 / 6.0 * 1);
 }
 
-TEST(RandomisedErrors, OfTreatingAllNeedNoControls) {
-  const std::vector<double> effect = {1, 1, 1};
-  const auto errors =
-      RandomisedErrorsOf(effect, std::vector<int32_t>{1, 1, 0}, std::vector<double>{1, 0, 0},
-                         std::vector<uint8_t>{1, 1, 1});
-  EXPECT_DOUBLE_EQ(errors->policy_risk, 0.5);
+TEST(RandomisedPolicyValue, OfTreatingAllOrNoneIsTheMeanOfAnArm) {
+  const Arms treatment = {1, 1, 0};
+  const Values outcome = {4, 2, 7};
+  EXPECT_DOUBLE_EQ(**RandomisedPolicyValue(Values{1, 1, 1}, treatment, outcome), 3);
+  // An effect of 0 is no reason to treat.
+  EXPECT_DOUBLE_EQ(**RandomisedPolicyValue(Values{0, 0, 0}, treatment, outcome), 7);
 }
 
-TEST(RandomisedErrors, NameWhatIsMissing) {
-  const std::vector<double> y = {1, 0};
-  const std::vector<uint8_t> all = {1, 1};
-  const auto message = [&](std::vector<double> effect, std::vector<int32_t> treatment,
-                           std::vector<uint8_t> randomised) {
-    return std::string(RandomisedErrorsOf(effect, treatment, y, randomised).status().message());
+// E[Y] under the policy: x > 0 is treated and gains x, so the value is E[max(x, 0)] = 1 / sqrt(2
+// pi).
+TEST(RandomisedPolicyValue, MeetsTheExpectedOutcomeUnderThePolicy) {
+  random::Stream stream(5);
+  constexpr int kUnits = 40000;
+  Values effect;
+  Values outcome;
+  Arms treatment;
+  for (int i = 0; i < kUnits; ++i) {
+    effect.push_back(stream.Normal());
+    treatment.push_back(stream.Uniform() < 0.3 ? 1 : 0);
+    outcome.push_back(treatment.back() * effect.back() + 0.5 * stream.Normal());
+  }
+  EXPECT_NEAR(**RandomisedPolicyValue(effect, treatment, outcome), 0.39894, 4 * 0.006);
+}
+
+TEST(RandomisedPolicyValue, IsNotThereWhereNobodyGotWhatThePolicyGives) {
+  const Values y = {1, 0};
+  const auto of = [&](Values effect, Arms treatment) {
+    return RandomisedPolicyValue(effect, treatment, y);
   };
-  EXPECT_THAT(message({1, 1}, {1, 1}, all), HasSubstr("2 are treated and 0 are not"));
-  EXPECT_THAT(message({-1, 1}, {1, 0}, all), HasSubstr("treats 1 randomised units, none of"));
-  EXPECT_THAT(message({1, 1}, {1, 2}, all), HasSubstr("the arm of unit 2 is 2"));
-  EXPECT_THAT(message({1, 1}, {1, 0}, {1}), HasSubstr("1 values for 2 units"));
+  EXPECT_FALSE(of({1, 1}, {1, 1})->has_value());
+  EXPECT_FALSE(of({-1, 1}, {1, 0})->has_value());
+  EXPECT_TRUE(of({1, 1}, {1, 0})->has_value());
+  EXPECT_THAT(std::string(of({1, 1}, {1, 2}).status().message()),
+              HasSubstr("the arm of unit 2 is 2"));
+  EXPECT_THAT(std::string(of({1}, {1, 0}).status().message()), HasSubstr("1 values for 2 units"));
 }
 
 // Straight from the definition, with a scan of all pairs.

@@ -21,6 +21,14 @@ constexpr double kDependent = 1e-10;
 constexpr int kPenalties = 37;
 double PenaltyOf(int step) { return 1e-6 * std::pow(10.0, step / 4.0); }
 
+std::vector<int64_t> VaryingColumns(const Standardization& standardization) {
+  std::vector<int64_t> columns;
+  for (size_t j = 0; j < standardization.inverse.size(); ++j) {
+    if (standardization.inverse[j] > 0) columns.push_back(static_cast<int64_t>(j));
+  }
+  return columns;
+}
+
 // The normal equations in standardised columns that are not constant.
 struct Moments {
   std::vector<double> correlation;  // [q, q]
@@ -72,15 +80,17 @@ Moments MomentsOf(kernels::MatrixView<const double> x, std::span<const double> y
   return moments;
 }
 
+// A pivot is the share of a column's variance that the columns before it leave unexplained. It is
+// at least the least eigenvalue, so the bar is set higher than for eigenvalues.
+double LeastPivot(double penalty) { return 1e-8 * (1 + penalty); }
+
 // By a Cholesky factor, which is far quicker than eigenvalues; empty where columns are close to
 // dependent.
 std::vector<double> SolveByFactor(const Moments& moments, double penalty) {
   const int64_t q = static_cast<int64_t>(moments.cross.size());
   std::vector<double> factor = moments.correlation;
   for (int64_t a = 0; a < q; ++a) factor[a * q + a] += penalty;
-  // A pivot is the share of a column's variance that the columns before it leave unexplained. It is
-  // at least the least eigenvalue, so the bar is set higher than for eigenvalues.
-  if (!Cholesky(factor, q, 1e-8 * (1 + penalty))) return {};
+  if (!Cholesky(factor, q, LeastPivot(penalty))) return {};
   std::vector<double> b = moments.cross;
   CholeskySolve(factor, q, b);
   return b;
@@ -99,6 +109,31 @@ std::vector<double> SolveByEigen(const Moments& moments, const SymmetricEigen& e
     for (size_t a = 0; a < q; ++a) b[a] += projection * vector[a];
   }
   return b;
+}
+
+// (correlation + penalty I)^-1, of what SolveByEigen keeps where columns are close to dependent.
+std::vector<double> InverseOf(const Moments& moments, double penalty) {
+  const int64_t q = static_cast<int64_t>(moments.cross.size());
+  std::vector<double> inverse(q * q);
+  std::vector<double> factor = moments.correlation;
+  for (int64_t a = 0; a < q; ++a) factor[a * q + a] += penalty;
+  if (Cholesky(factor, q, LeastPivot(penalty))) {
+    for (int64_t a = 0; a < q; ++a) {
+      const std::span<double> row(inverse.data() + a * q, q);
+      row[a] = 1;
+      CholeskySolve(factor, q, row);
+    }
+    return inverse;
+  }
+  const SymmetricEigen eigen = EigenOf(moments.correlation, q);
+  for (int64_t k = 0; k < q && eigen.values[k] > kDependent * eigen.values[0]; ++k) {
+    const double* const vector = eigen.vectors.data() + k * q;
+    for (int64_t a = 0; a < q; ++a) {
+      const double scaled = vector[a] / (eigen.values[k] + penalty);
+      for (int64_t b = 0; b < q; ++b) inverse[a * q + b] += scaled * vector[b];
+    }
+  }
+  return inverse;
 }
 
 double CrossValidatedPenalty(const Moments& moments, const SymmetricEigen& eigen) {
@@ -247,10 +282,7 @@ absl::StatusOr<LinearFit> FitRidge(kernels::MatrixView<const double> x, std::spa
   }
   PERENNIAL_RETURN_IF_ERROR(CheckRegressionData(x, y, weights));
   const Standardization standardization = StandardizationOf(x, weights);
-  std::vector<int64_t> columns;
-  for (int64_t j = 0; j < x.columns; ++j) {
-    if (standardization.inverse[j] > 0) columns.push_back(j);
-  }
+  const std::vector<int64_t> columns = VaryingColumns(standardization);
   const int64_t q = static_cast<int64_t>(columns.size());
   const Moments moments = MomentsOf(x, y, weights, standardization, columns);
   LinearFit fit = {.center = standardization.center,
@@ -270,6 +302,65 @@ absl::StatusOr<LinearFit> FitRidge(kernels::MatrixView<const double> x, std::spa
     fit.coefficients[columns[a]] = b[a] * standardization.inverse[columns[a]];
   }
   return fit;
+}
+
+RobustCovariance::RobustCovariance(kernels::MatrixView<const double> x, std::span<const double> y,
+                                   const LinearFit& fit)
+    : rows_(x.rows) {
+  CHECK_EQ(static_cast<int64_t>(y.size()), x.rows);
+  CHECK_EQ(static_cast<int64_t>(fit.center.size()), x.columns);
+  Standardization standardization = StandardizationOf(x);
+  columns_ = VaryingColumns(standardization);
+  solver_ = InverseOf(MomentsOf(x, y, {}, standardization, columns_), fit.penalty);
+  center_ = std::move(standardization.center);
+  inverse_ = std::move(standardization.inverse);
+
+  // Where every row has its own column, nothing is left to tell the noise by.
+  constexpr double kLeast = 1e-10;
+  const size_t q = columns_.size();
+  const auto n = static_cast<double>(rows_);
+  meat_.resize((q + 1) * (q + 1));
+  std::vector<double> a(q + 1, 1);
+  std::vector<double> solved(q);
+  const std::span<double> z = std::span(a).last(q);
+  for (int64_t i = 0; i < x.rows; ++i) {
+    Solve(x.row(i), z, solved);
+    double leverage = 1 / n;
+    for (size_t k = 0; k < q; ++k) leverage += z[k] * solved[k] / n;
+    const double residual = (y[i] - fit.Predict(x.row(i))) / std::max(1 - leverage, kLeast);
+    for (size_t k = 0; k <= q; ++k) {
+      const double weighted = residual * residual * a[k];
+      for (size_t l = 0; l <= k; ++l) meat_[k * (q + 1) + l] += weighted * a[l];
+    }
+  }
+}
+
+void RobustCovariance::Solve(const double* x, std::span<double> z, std::span<double> solved) const {
+  const size_t q = columns_.size();
+  for (size_t k = 0; k < q; ++k) {
+    const int64_t j = columns_[k];
+    z[k] = (x[j] - center_[j]) * inverse_[j];
+  }
+  for (size_t k = 0; k < q; ++k) {
+    double sum = 0;
+    for (size_t l = 0; l < q; ++l) sum += solver_[k * q + l] * z[l];
+    solved[k] = sum;
+  }
+}
+
+double RobustCovariance::Variance(const double* x) const {
+  const size_t q = columns_.size();
+  std::vector<double> z(q);
+  std::vector<double> b(q + 1, 1);  // n A^-1 a
+  Solve(x, z, std::span(b).last(q));
+  double variance = 0;
+  for (size_t k = 0; k <= q; ++k) {
+    double sum = meat_[k * (q + 1) + k] * b[k];
+    for (size_t l = 0; l < k; ++l) sum += 2 * meat_[k * (q + 1) + l] * b[l];
+    variance += b[k] * sum;
+  }
+  const auto n = static_cast<double>(rows_);
+  return std::max(variance, 0.0) / (n * n);
 }
 
 absl::StatusOr<std::unique_ptr<Regression>> Ridge::Fit(const RegressionData& data) const {

@@ -19,8 +19,17 @@
 // with RSS the weighted sum of squares of the residuals, l_j the eigenvalues of the correlation
 // matrix, and n the number of rows of positive weight.
 //
+// Errors of a fit's values come from the sandwich HC3 (MacKinnon and White, Journal of Econometrics
+// 29, 1985), for which the noise may differ from row to row: with a = (1, z), P = diag(0, penalty,
+// ..), A = sum_i a_i a_i' + n P, residuals e_i and leverages h_i = a_i' A^-1 a_i,
+//
+//   Var f(x) = a' A^-1 (sum_i (e_i / (1 - h_i))^2 a_i a_i') A^-1 a
+//
+// It counts noise, not what the penalty, or an outcome that is not linear, brings a fit off by.
+//
 //   PERENNIAL_ASSIGN_OR_RETURN(const LinearFit fit, FitRidge(x, y, {}, {.penalty = 1e-3}));
 //   const double predicted = fit.Predict(x.row(i));
+//   const double error = std::sqrt(RobustCovariance(x, y, fit).Variance(x.row(i)));
 #ifndef PERENNIAL_CAUSAL_ESTIMATORS_RIDGE_H_
 #define PERENNIAL_CAUSAL_ESTIMATORS_RIDGE_H_
 
@@ -70,6 +79,30 @@ struct LinearFit {
 // negative, a number that is not finite, a negative weight, and weights that are all 0.
 absl::StatusOr<LinearFit> FitRidge(kernels::MatrixView<const double> x, std::span<const double> y,
                                    std::span<const double> weights, const RidgeOptions& options);
+
+// The variance of a fit's values.
+class RobustCovariance {
+ public:
+  // x [n, p] and y [n] that `fit` was fitted to, without weights.
+  RobustCovariance(kernels::MatrixView<const double> x, std::span<const double> y,
+                   const LinearFit& fit);
+
+  // Of the value at x [p].
+  double Variance(const double* x) const;
+
+ private:
+  // z of the columns that are not constant, and S^-1 z for their correlation matrix S, penalty
+  // included.
+  void Solve(const double* x, std::span<double> z, std::span<double> solved) const;
+
+  int64_t rows_;
+  std::vector<double> center_;   // [p]
+  std::vector<double> inverse_;  // [p], of standard deviations.
+  std::vector<int64_t> columns_;
+  std::vector<double> solver_;  // [q, q], S^-1
+  // [q + 1, q + 1], of squared residuals without leverage and (1, z), the lower triangle.
+  std::vector<double> meat_;
+};
 
 // The same as a building block. Of a binary target it is the linear probability model, whose
 // predictions are brought into [0, 1].

@@ -26,6 +26,13 @@ struct CrossValidationRow {
   double penalty;
 };
 
+struct RobustRow {
+  int64_t n, p;
+  std::vector<double> x, y;
+  double penalty;
+  std::vector<double> points, variances;
+};
+
 struct Data {
   std::vector<double> x;
   std::vector<double> y;
@@ -216,6 +223,39 @@ TEST(Ridge, RefusesOtherBytes) {
   record::SafetensorsWriter writer;
   EXPECT_THAT(std::string(Ridge({}).Restore(*writer.Finish()).status().message()),
               HasSubstr("not the bytes of a ridge regression"));
+}
+
+TEST(RobustCovariance, AgreesWithStatsmodelsAndWholeMatrices) {
+  const RobustRow rows[] = {
+#define PERENNIAL_ROBUST_ORACLE
+#include "causal/estimators/regression_oracle.inc"
+#undef PERENNIAL_ROBUST_ORACLE
+  };
+  for (const RobustRow& row : rows) {
+    const kernels::MatrixView<const double> x = {row.x.data(), row.n, row.p, row.p};
+    const auto fit = FitRidge(x, row.y, {}, {.penalty = row.penalty});
+    ASSERT_TRUE(fit.ok()) << fit.status();
+    const RobustCovariance covariance(x, row.y, *fit);
+    for (size_t i = 0; i < row.variances.size(); ++i) {
+      EXPECT_NEAR(covariance.Variance(row.points.data() + i * row.p), row.variances[i],
+                  1e-8 * row.variances[i])
+          << "n = " << row.n << ", p = " << row.p << ", point " << i;
+    }
+  }
+}
+
+// Without a penalty e / (1 - h) is the error of the fit to the other rows.
+TEST(RobustCovariance, OfAMeanIsTheSumOfSquaredErrorsLeftOut) {
+  const Data data = Simulated(12, 1, 4);
+  const std::vector<double> constant(12, 3.0);
+  const kernels::MatrixView<const double> x = {constant.data(), 12, 1, 1};
+  const auto fit = FitRidge(x, data.y, {}, {});
+  ASSERT_TRUE(fit.ok());
+  double sum = 0;
+  for (const double y : data.y) sum += y;
+  double squares = 0;
+  for (const double y : data.y) squares += std::pow(y - (sum - y) / 11, 2);
+  EXPECT_NEAR(RobustCovariance(x, data.y, *fit).Variance(constant.data()), squares / 144, 1e-12);
 }
 
 }  // namespace

@@ -26,7 +26,8 @@ namespace perennial::causal {
 class CrossFit {
  public:
   // InvalidArgument as Folds and the model say: fewer units or clusters than folds, arms that some
-  // folds lack, what the model cannot be fitted to.
+  // folds lack, what the model cannot be fitted to. Makes the first fold's model alone, so Advance
+  // can say the latter of others.
   static absl::StatusOr<std::unique_ptr<CrossFit>> Create(ModelFactory model, FitData data,
                                                           int folds);
 

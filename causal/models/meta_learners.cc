@@ -35,6 +35,11 @@ struct Component {
   auto operator<=>(const Component&) const = default;
 };
 
+// Whether mu, m and e are fitted in folds.
+bool IsCrossed(MetaLearnerKind kind) {
+  return kind == MetaLearnerKind::kR || kind == MetaLearnerKind::kDr;
+}
+
 std::string NameOf(const Component& component) {
   constexpr const char* kNames[] = {"outcome", "propensity", "effect", "effect on control"};
   std::string name = kNames[static_cast<int>(component.role)];
@@ -123,10 +128,22 @@ class MetaLearnerFit : public ModelFit {
   MetaLearnerFit(const MetaLearnerOptions& options, Observations observations,
                  std::vector<int32_t> fold_of, const random::Stream& stream)
       : options_(options),
+        arms_(observations.arms),
+        features_(observations.features()),
+        units_(observations.size()),
         observations_(std::move(observations)),
         fold_of_(std::move(fold_of)),
         stream_(stream),
-        components_(ComponentsOf(options.kind, observations_.arms, options.folds)) {}
+        components_(ComponentsOf(options.kind, arms_, options.folds)) {}
+
+  // Without data, for Load of a fit that has ended, which `units` units were fitted to.
+  MetaLearnerFit(const MetaLearnerOptions& options, int arms, int64_t features, int64_t units)
+      : options_(options),
+        arms_(arms),
+        features_(features),
+        units_(units),
+        stream_(0),
+        components_(ComponentsOf(options.kind, arms, options.folds)) {}
 
   int64_t steps() const override { return static_cast<int64_t>(components_.size()); }
   int64_t steps_done() const override { return static_cast<int64_t>(fits_.size()); }
@@ -142,21 +159,20 @@ class MetaLearnerFit : public ModelFit {
   }
 
   absl::StatusOr<Predictions> Predict(kernels::MatrixView<const double> x) const override {
-    if (x.columns != observations_.features()) {
-      return absl::InvalidArgumentError(absl::StrCat("there are ", x.columns,
-                                                     " covariates, the model was fitted to ",
-                                                     observations_.features()));
+    if (x.columns != features_) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "there are ", x.columns, " covariates, the model was fitted to ", features_));
     }
     CHECK_EQ(steps_done(), steps()) << "Predict is for after the last step";
     Predictions predictions;
     const MetaLearnerKind kind = options_.kind;
     if (kind == MetaLearnerKind::kS) {
-      for (int arm = 0; arm < observations_.arms; ++arm) {
+      for (int arm = 0; arm < arms_; ++arm) {
         const Gathered with_arm = WithArm(x, [arm](int64_t) { return arm; });
         predictions.outcome.push_back(PredictOf(Fitted({Role::kOutcome}), with_arm.view()));
       }
     } else if (kind != MetaLearnerKind::kR) {
-      for (int arm = 0; arm < observations_.arms; ++arm) {
+      for (int arm = 0; arm < arms_; ++arm) {
         predictions.outcome.push_back(MeanOverFolds(Role::kOutcome, arm, x));
       }
     }
@@ -165,7 +181,7 @@ class MetaLearnerFit : public ModelFit {
       return predictions;
     }
     std::vector<std::vector<double>> e;
-    for (int arm = 1; arm < observations_.arms; ++arm) {
+    for (int arm = 1; arm < arms_; ++arm) {
       e.push_back(MeanOverFolds(Role::kPropensity, arm, x));
       std::vector<double>& effect =
           predictions.effect.emplace_back(PredictOf(Fitted({Role::kEffect, arm}), x));
@@ -191,6 +207,17 @@ class MetaLearnerFit : public ModelFit {
           std::span<const uint8_t>(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size())));
     }
     return absl::OkStatus();
+  }
+
+  // That a saved fit is of.
+  static absl::StatusOr<int64_t> UnitsOf(absl::string_view prefix,
+                                         const record::SafetensorsFile& file) {
+    PERENNIAL_ASSIGN_OR_RETURN(const std::vector<int64_t> shape,
+                               file.Read<int64_t>(absl::StrCat(prefix, "meta_learner")));
+    if (shape.size() != 6) {
+      return absl::DataLossError("the state of a meta-learner does not say what it is of");
+    }
+    return shape[3];
   }
 
   absl::Status Load(absl::string_view prefix, const record::SafetensorsFile& file) override {
@@ -221,12 +248,11 @@ class MetaLearnerFit : public ModelFit {
  private:
   // What a saved state must agree with, and its step.
   std::vector<int64_t> Shape(int64_t done) const {
-    const bool crossed = !fold_of_.empty();
     return {static_cast<int64_t>(options_.kind),
-            observations_.arms,
-            crossed ? options_.folds : 0,
-            observations_.size(),
-            observations_.features(),
+            arms_,
+            IsCrossed(options_.kind) ? options_.folds : 0,
+            units_,
+            features_,
             done};
   }
 
@@ -253,7 +279,7 @@ class MetaLearnerFit : public ModelFit {
   // Covariates, and for S the indicators of the arms.
   Gathered WithArm(kernels::MatrixView<const double> x,
                    const std::function<int(int64_t)>& arm_of) const {
-    const int64_t contrasts = observations_.arms - 1;
+    const int64_t contrasts = arms_ - 1;
     Gathered all{.rows = x.rows, .columns = x.columns + contrasts};
     all.values.reserve(all.rows * all.columns);
     for (int64_t i = 0; i < x.rows; ++i) {
@@ -274,7 +300,7 @@ class MetaLearnerFit : public ModelFit {
   }
 
   std::vector<double> MeanOverFolds(Role role, int arm, kernels::MatrixView<const double> x) const {
-    if (fold_of_.empty()) return PredictRole({role, arm}, x);
+    if (!IsCrossed(options_.kind)) return PredictRole({role, arm}, x);
     std::vector<double> mean(x.rows);
     for (int fold = 0; fold < options_.folds; ++fold) {
       const std::vector<double> predicted = PredictRole({role, arm, fold}, x);
@@ -414,6 +440,9 @@ class MetaLearnerFit : public ModelFit {
   }
 
   MetaLearnerOptions options_;
+  int arms_;
+  int64_t features_;
+  int64_t units_;
   Observations observations_;
   std::vector<int32_t> fold_of_;  // [n]; empty: not crossed.
   random::Stream stream_;
@@ -421,10 +450,8 @@ class MetaLearnerFit : public ModelFit {
   std::vector<std::unique_ptr<Regression>> fits_;
 };
 
-}  // namespace
-
-absl::StatusOr<ModelFactory> MetaLearner(const MetaLearnerOptions& options) {
-  const bool crossed = options.kind == MetaLearnerKind::kR || options.kind == MetaLearnerKind::kDr;
+absl::Status Validate(const MetaLearnerOptions& options) {
+  const bool crossed = IsCrossed(options.kind);
   const bool staged = crossed || options.kind == MetaLearnerKind::kX;
   for (const auto& [name, regressor, needed] :
        {std::tuple("outcome", options.outcome, true), std::tuple("effect", options.effect, staged),
@@ -441,18 +468,41 @@ absl::StatusOr<ModelFactory> MetaLearner(const MetaLearnerOptions& options) {
     return absl::InvalidArgumentError(
         absl::StrCat("meta-learner: clip is ", options.clip, ", must be above 0, below .5"));
   }
-  return ModelFactory(
-      [options, crossed](FitData data) -> absl::StatusOr<std::unique_ptr<ModelFit>> {
-        PERENNIAL_RETURN_IF_ERROR(Validate(data.observations));
-        const random::Stream stream = data.stream.Split("meta_learner");
-        std::vector<int32_t> fold_of;
-        if (crossed) {
-          PERENNIAL_ASSIGN_OR_RETURN(fold_of, Folds(data.observations.treatment, options.folds,
-                                                    data.observations.cluster, stream));
-        }
-        return std::make_unique<MetaLearnerFit>(options, std::move(data.observations),
-                                                std::move(fold_of), stream);
-      });
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<ModelFactory> MetaLearner(const MetaLearnerOptions& options) {
+  PERENNIAL_RETURN_IF_ERROR(Validate(options));
+  return ModelFactory([options](FitData data) -> absl::StatusOr<std::unique_ptr<ModelFit>> {
+    PERENNIAL_RETURN_IF_ERROR(Validate(data.observations));
+    const random::Stream stream = data.stream.Split("meta_learner");
+    std::vector<int32_t> fold_of;
+    if (IsCrossed(options.kind)) {
+      PERENNIAL_ASSIGN_OR_RETURN(fold_of, Folds(data.observations.treatment, options.folds,
+                                                data.observations.cluster, stream));
+    }
+    return std::make_unique<MetaLearnerFit>(options, std::move(data.observations),
+                                            std::move(fold_of), stream);
+  });
+}
+
+absl::StatusOr<std::unique_ptr<ModelFit>> RestoreMetaLearner(const MetaLearnerOptions& options,
+                                                             int arms, int64_t features,
+                                                             absl::string_view prefix,
+                                                             const record::SafetensorsFile& file) {
+  PERENNIAL_RETURN_IF_ERROR(Validate(options));
+  CHECK(arms >= 2 && features >= 1);
+  PERENNIAL_ASSIGN_OR_RETURN(const int64_t units, MetaLearnerFit::UnitsOf(prefix, file));
+  auto fit = std::make_unique<MetaLearnerFit>(options, arms, features, units);
+  PERENNIAL_RETURN_IF_ERROR(fit->Load(prefix, file));
+  if (fit->steps_done() < fit->steps()) {
+    return absl::InvalidArgumentError(absl::StrCat("the state of a meta-learner is of step ",
+                                                   fit->steps_done(), " of ", fit->steps(),
+                                                   "; it must have ended"));
+  }
+  return fit;
 }
 
 }  // namespace perennial::causal

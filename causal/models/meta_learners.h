@@ -37,11 +37,14 @@
 #ifndef PERENNIAL_CAUSAL_MODELS_META_LEARNERS_H_
 #define PERENNIAL_CAUSAL_MODELS_META_LEARNERS_H_
 
+#include <cstdint>
 #include <memory>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "causal/models/model.h"
 #include "causal/models/regressor.h"
+#include "common/record/safetensors.h"
 
 namespace perennial::causal {
 
@@ -60,6 +63,15 @@ struct MetaLearnerOptions {
 // InvalidArgument names the option. The factory's errors: what Validate says, and for R and DR what
 // Folds (causal/estimators/average_effect.h) says. Unlabelled units are not used.
 absl::StatusOr<ModelFactory> MetaLearner(const MetaLearnerOptions& options);
+
+// A fit that has ended, without the data it was fitted to, from what its Save wrote: it predicts
+// the same bits. Of `arms` arms, at least 2, and `features` covariates, at least 1 (CHECK).
+// Untrusted, as far as the regressors' Restore is: InvalidArgument or DataLoss for what is of
+// another learner.
+absl::StatusOr<std::unique_ptr<ModelFit>> RestoreMetaLearner(const MetaLearnerOptions& options,
+                                                             int arms, int64_t features,
+                                                             absl::string_view prefix,
+                                                             const record::SafetensorsFile& file);
 
 }  // namespace perennial::causal
 

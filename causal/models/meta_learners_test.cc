@@ -631,6 +631,30 @@ TEST(MetaLearnersTest, SavedAfterAnyStepAFitGoesOnWithTheSameBits) {
   }
 }
 
+TEST(MetaLearnersTest, RestoredWithoutItsDataAFitPredictsTheSameBits) {
+  for (const MetaLearnerKind kind : kKinds) {
+    const MetaLearnerOptions options = {
+        .kind = kind, .outcome = Cells(), .effect = Cells(), .propensity = Cells(), .folds = 3};
+    const auto fit = Begin(options, CellData(200, 3, 1));
+    ASSERT_TRUE(fit->Advance(1).ok());
+    const auto restore = [&](int arms, int64_t features) {
+      return RestoreMetaLearner(options, arms, features, "model.", *Saved(*fit));
+    };
+    if (fit->steps() > 1) {
+      EXPECT_EQ(restore(3, 1).status().code(), absl::StatusCode::kInvalidArgument);
+    }
+    ASSERT_TRUE(fit->Advance(1000).ok());
+    const auto restored = restore(3, 1);
+    ASSERT_TRUE(restored.ok()) << restored.status();
+    ExpectSame(*(*restored)->Predict(kAllCells), *fit->Predict(kAllCells));
+    EXPECT_EQ(restore(2, 1).status().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(restore(3, 2).status().code(), absl::StatusCode::kInvalidArgument);
+    MetaLearnerOptions other = options;
+    other.kind = kind == MetaLearnerKind::kT ? MetaLearnerKind::kS : MetaLearnerKind::kT;
+    EXPECT_FALSE(RestoreMetaLearner(other, 3, 1, "model.", *Saved(*fit)).ok());
+  }
+}
+
 TEST(MetaLearnersTest, FoldsComeFromTheStream) {
   const Observations data = CellData(200, 2, 1);
   const MetaLearnerOptions options = {

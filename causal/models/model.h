@@ -33,6 +33,8 @@ struct Predictions {
   std::vector<std::vector<double>> effect;           // [arms - 1][n], of arm a + 1 over control.
   std::vector<std::vector<double>> outcome = {};     // [arms][n], E[Y | X, T = a]; may be empty.
   std::vector<std::vector<double>> propensity = {};  // [arms][n], P(T = a | X); may be empty.
+  // [arms - 1][n], standard errors of effects, of models that have a formula; mostly empty.
+  std::vector<std::vector<double>> effect_error = {};
 };
 
 // The effects that follow from outcomes.

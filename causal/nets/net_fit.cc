@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "causal/data/check_range.h"
 #include "causal/data/logit.h"
 #include "causal/estimators/logistic.h"
 #include "common/base/logging.h"
@@ -23,12 +24,6 @@ using kernels::MatrixView;
 
 // Rows of a pass that does not train.
 constexpr int64_t kChunk = 256;
-
-absl::Status CheckRange(absl::string_view name, double value, double low, double high) {
-  if (value >= low && value <= high) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(name, " = ", value, ": must be between ", low, " and ", high));
-}
 
 absl::Status Validate(const NetOptions& options) {
   PERENNIAL_RETURN_IF_ERROR(optim::Validate(options.optimizer));

@@ -352,7 +352,7 @@ TEST(NetFitTest, PatienceEndsTrainingThatDoesNotImprove) {
 TEST(NetFitTest, SaysWhatItCannotFit) {
   Observations train = Simulate(200, 1);
   EXPECT_THAT(NetFit::Create(NetOptions{.steps = 0}, Data(train)).status().message(),
-              HasSubstr("steps = 0"));
+              HasSubstr("steps is 0"));
   EXPECT_THAT(NetFit::Create(NetOptions{.control_odds = true, .control_strata = 5}, Data(train))
                   .status()
                   .message(),

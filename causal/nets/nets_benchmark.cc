@@ -1,7 +1,6 @@
 // A training step of the networks of this line, batch 100, Adam, 25 covariates, beside TARNet in
 // eager LibTorch (eager_ratio: its time over ours, in the same run) and beside the step's matrix
 // products at the peak measured in the run (floor_ratio).
-#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -10,22 +9,20 @@
 #include "benchmark/benchmark.h"
 #include "causal/nets/eager_tarnet.h"
 #include "causal/nets/net_fit.h"
-#include "common/base/cpu_clock.h"
 #include "common/base/logging.h"
 #include "common/data/epoch_sampler.h"
-#include "common/kernels/peak.h"
 #include "common/random/stream.h"
+#include "common/testing/benchmark_rates.h"
 
 namespace perennial::causal {
 namespace {
 
+using testing::GemmPeak;
+using testing::MedianSeconds;
+using testing::SetRate;
+
 constexpr int64_t kUnits = 700;
 constexpr int64_t kCovariates = 25;
-
-double GemmPeak() {
-  static const double peak = kernels::MeasureGemmPeak();
-  return peak;
-}
 
 // A fifth is treated, as in IHDP.
 const Observations& Units() {
@@ -45,22 +42,6 @@ const Observations& Units() {
     return made;
   }();
   return *units;
-}
-
-double MedianSeconds(int repeats, auto call) {
-  std::vector<double> seconds;
-  for (int i = 0; i < repeats; ++i) {
-    const double begin = base::ThreadCpuSeconds();
-    call();
-    seconds.push_back(base::ThreadCpuSeconds() - begin);
-  }
-  std::ranges::nth_element(seconds, seconds.begin() + repeats / 2);
-  return seconds[repeats / 2];
-}
-
-void SetRate(benchmark::State& state, const char* name, double seconds) {
-  state.counters[name] = benchmark::Counter(seconds * static_cast<double>(state.iterations()),
-                                            benchmark::Counter::kIsRate);
 }
 
 NetOptions Options(const EffectNetworkOptions& network, const ObjectiveOptions& objective) {

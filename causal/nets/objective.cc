@@ -342,20 +342,9 @@ double Objective<T>::ControlBalance(const ObjectiveBatch<T>& batch, nn::Workspac
   double loss = 0;
   for (int arm = 1; arm < network_.arms(); ++arm) {
     const nn::RowRange& treated = layout.arms[arm];
-    // Units of each stratum; one if there are none.
-    std::map<int32_t, std::pair<std::vector<int32_t>, std::vector<int32_t>>> strata;
-    const auto stratum = [&](int64_t r) {
-      return batch.strata.empty() ? 0 : batch.strata[arm - 1][r];
-    };
-    for (int64_t r = treated.begin; r < treated.end; ++r) {
-      strata[stratum(r)].first.push_back(static_cast<int32_t>(r));
-    }
-    for (int64_t r = controls.begin; r < controls.end; ++r) {
-      strata[stratum(r)].second.push_back(static_cast<int32_t>(r));
-    }
-    for (const auto& [name, members] : strata) {
-      const auto& [x_rows, y_rows] = members;
-      if (x_rows.empty() || y_rows.empty()) continue;
+    // Control outcomes of treated and control units.
+    const auto compare = [&](std::span<const int32_t> x_rows, std::span<const int32_t> y_rows) {
+      if (x_rows.empty() || y_rows.empty()) return;
       const double share = static_cast<double>(x_rows.size()) / static_cast<double>(treated.size());
       x_.clear();
       y_.clear();
@@ -370,7 +359,23 @@ double Objective<T>::ControlBalance(const ObjectiveBatch<T>& batch, nn::Workspac
       loss += beta * share * Distance(x_, y_, y_weights_, beta * share, gx_, gy_);
       for (size_t i = 0; i < gx_.size(); ++i) h0_gradient_[x_rows[i]] += gx_[i];
       for (size_t i = 0; i < gy_.size(); ++i) h0_gradient_[y_rows[i]] += gy_[i];
+    };
+    if (batch.strata.empty()) {
+      x_rows_.resize(treated.size());
+      y_rows_.resize(controls.size());
+      std::iota(x_rows_.begin(), x_rows_.end(), static_cast<int32_t>(treated.begin));
+      std::iota(y_rows_.begin(), y_rows_.end(), static_cast<int32_t>(controls.begin));
+      compare(x_rows_, y_rows_);
+      continue;
     }
+    std::map<int32_t, std::pair<std::vector<int32_t>, std::vector<int32_t>>> strata;
+    for (int64_t r = treated.begin; r < treated.end; ++r) {
+      strata[batch.strata[arm - 1][r]].first.push_back(static_cast<int32_t>(r));
+    }
+    for (int64_t r = controls.begin; r < controls.end; ++r) {
+      strata[batch.strata[arm - 1][r]].second.push_back(static_cast<int32_t>(r));
+    }
+    for (const auto& [stratum, members] : strata) compare(members.first, members.second);
   }
   for (int64_t r = 0; r < rows; ++r) {
     const T slope = probability ? h0_[r] * (1 - h0_[r]) : T(1);

@@ -146,7 +146,7 @@ class Objective {
   std::vector<T> length_;
   std::vector<T> h0_, h0_gradient_;             // Control outcomes on the scale of D1.
   std::vector<T> x_, y_, y_weights_, gx_, gy_;  // A stratum's.
-  std::vector<int32_t> x_rows_, y_rows_;
+  std::vector<int32_t> x_rows_, y_rows_;        // Where there are no strata.
 };
 
 }  // namespace perennial::causal

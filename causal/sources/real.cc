@@ -205,6 +205,7 @@ class JobsFileSource final : public CountedSource {
                                                      control * (1 - control) / (n[0] - 1))};
     }
     realisation.units = std::move(jobs.observations);
+    realisation.units.randomised.assign(jobs.randomised.begin(), jobs.randomised.end());
     return realisation;
   }
 
@@ -267,12 +268,23 @@ SourceOr MakeLalonde(const DataConfig& config, const std::string& data_folder) {
   PERENNIAL_ASSIGN_OR_RETURN(
       Lalonde lalonde, LoadLalonde({.experiment_path = InFolder(data_folder, "nsw_mixtape.dta"),
                                     .survey_path = InFolder(data_folder, "cps_mixtape.dta")}));
-  const bool experiment = config.lalonde().experiment();
+  const ExperimentalEffect att = {.effect = lalonde.benchmark.effect,
+                                  .standard_error = lalonde.benchmark.standard_error};
+  Observations& drawn = lalonde.experiment;
+  drawn.randomised.assign(drawn.size(), 1);
+  if (config.lalonde().experiment()) {
+    return FixedSource("lalonde_experiment", {.units = std::move(drawn), .att = att});
+  }
+  // The trained are in both; the controls that lots were drawn for are in none but the experiment.
+  std::vector<int32_t> controls;
+  for (int32_t i = 0; i < drawn.size(); ++i) {
+    if (drawn.treatment[i] == 0) controls.push_back(i);
+  }
+  Observations& survey = lalonde.survey;
+  for (const int32_t arm : survey.treatment) survey.randomised.push_back(arm == 1 ? 1 : 0);
   return FixedSource(
-      experiment ? "lalonde_experiment" : "lalonde_survey",
-      {.units = std::move(experiment ? lalonde.experiment : lalonde.survey),
-       .att = ExperimentalEffect{.effect = lalonde.benchmark.effect,
-                                 .standard_error = lalonde.benchmark.standard_error}});
+      "lalonde_survey",
+      {.units = std::move(survey), .att = att, .experiment = Select(drawn, controls)});
 }
 
 SourceOr MakeIhdpFile(const DataConfig& config, const std::string& data_folder) {

@@ -4,24 +4,22 @@
 // floor_ratio: the matrix products at the 1024^3 GEMM rate measured in this process, over the time.
 // eager_ratio: the time of the same step in eager LibTorch, measured in this process before and
 // after, over ours. tools/peers/engine.py runs these beside JAX and PyTorch.
-#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "benchmark/benchmark.h"
-#include "common/base/cpu_clock.h"
 #include "common/base/logging.h"
 #include "common/data/epoch_sampler.h"
 #include "common/kernels/elementwise.h"
-#include "common/kernels/peak.h"
 #include "common/nn/affine.h"
 #include "common/nn/evaluate.h"
 #include "common/nn/loss.h"
 #include "common/nn/squared_sink.h"
 #include "common/population/scheduler.h"
 #include "common/population/supervised_unit.h"
+#include "common/testing/benchmark_rates.h"
 #include "common/testing/eager_training.h"
 #include "common/testing/images.h"
 
@@ -30,12 +28,11 @@ namespace {
 
 using Mode = nn::GradientSink<float>::Mode;
 
-constexpr int32_t kExamples = 10000;
+using testing::GemmPeak;
+using testing::MedianSeconds;
+using testing::SetRate;
 
-double GemmPeak() {
-  static const double peak = kernels::MeasureGemmPeak();
-  return peak;
-}
+constexpr int32_t kExamples = 10000;
 
 const data::LabeledImages& Images() {
   static const auto* const images = new data::LabeledImages(
@@ -107,24 +104,6 @@ testing::EagerTraining MakeEager(const Case& what, std::span<const int32_t> labe
                                  .labels = labels,
                                  .adam = what.adam,
                                  .learning_rate = what.adam ? 0.001 : 0.01});
-}
-
-// CPU seconds of one call, the median of several.
-template <typename Call>
-double MedianSeconds(int repeats, Call call) {
-  std::vector<double> seconds;
-  for (int i = 0; i < repeats; ++i) {
-    const double begin = base::ThreadCpuSeconds();
-    call();
-    seconds.push_back(base::ThreadCpuSeconds() - begin);
-  }
-  std::ranges::nth_element(seconds, seconds.begin() + repeats / 2);
-  return seconds[repeats / 2];
-}
-
-void SetRate(benchmark::State& state, const char* name, double seconds) {
-  state.counters[name] = benchmark::Counter(seconds * static_cast<double>(state.iterations()),
-                                            benchmark::Counter::kIsRate);
 }
 
 void SetFloor(benchmark::State& state, double flops) {

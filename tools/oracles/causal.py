@@ -119,6 +119,36 @@ def ridge_rows(rng):
         yield n, p, x, y, w, penalty, b, mean, intercept[0]
 
 
+def robust_rows(rng):
+    """HC3: by statsmodels where there is no penalty, else by whole matrices."""
+    for n, p, penalty, kind in [(14, 2, 0.0, "plain"), (40, 4, 0.0, "plain"), (30, 4, 0.2, "plain"),
+                                (20, 4, 0.0, "duplicate"), (15, 3, 1e-3, "constant"),
+                                (6, 9, 0.05, "plain")]:
+        x = significant(rng.normal(size=(n, p)) * 10.0 ** rng.integers(-2, 3, size=p))
+        if kind == "duplicate":
+            x = significant(rng.integers(-9, 10, size=(n, p)))
+            x[:, 3] = x[:, 0] - 2 * x[:, 1]
+        if kind == "constant":
+            x[:, 2] = 0.1
+        z, center, scale = standardized(x, numpy.ones(n))
+        y = significant(1 + z.sum(axis=1) + (0.2 + abs(z[:, 0])) * rng.normal(size=n))
+        points = significant(center + rng.normal(size=(3, p)) * numpy.where(
+            numpy.isfinite(scale), scale, 1))
+        if kind == "duplicate":
+            points[:, 3] = points[:, 0] - 2 * points[:, 1]
+        design = sm.add_constant(z, has_constant="add")
+        at = sm.add_constant((points - center) / scale, has_constant="add")
+        if penalty == 0 and kind == "plain":
+            covariance = sm.OLS(y, design).fit(method="qr").get_robustcov_results("HC3").cov_params()
+        else:
+            inverse = numpy.linalg.pinv(
+                design.T @ design + n * penalty * numpy.diag([0.0] + [1.0] * p), rcond=1e-9)
+            hat = design @ inverse @ design.T
+            lost = (y - hat @ y) / (1 - numpy.diag(hat))
+            covariance = inverse @ design.T @ numpy.diag(lost ** 2) @ design @ inverse
+        yield n, p, x, y, penalty, points, numpy.einsum("ij,jk,ik->i", at, covariance, at)
+
+
 def cross_validated_rows(rng):
     for n, p, noise, weighted in [(20, 5, 1.0, False), (40, 8, 5.0, True), (12, 15, 1.0, False),
                                   (30, 4, 0.05, False), (30, 3, 100.0, False)]:
@@ -364,6 +394,8 @@ def main():
     oracle.table("CROSS_VALIDATION", "n, p, x, y, weights, penalty", cross_validated_rows(rng))
     oracle.table("LOGISTIC", "n, p, classes, x, class of row, weights, penalty, coefficients, mean",
                  logistic_rows(rng))
+    oracle.table("ROBUST", "n, p, x, y, penalty, points, variances",
+                 robust_rows(numpy.random.default_rng(29)))
     oracle.write()
 
     oracle = Oracle("causal/estimators/average_effect_oracle.inc")
