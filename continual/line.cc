@@ -11,9 +11,7 @@
 #include "common/base/status_macros.h"
 #include "common/data/fashion_mnist.h"
 #include "common/experiment/names.h"
-#include "common/experiment/results.h"
 #include "common/nn/network.h"
-#include "common/report/document.h"
 #include "continual/analysis/path.h"
 #include "continual/continual.pb.h"
 #include "continual/learners/naive.h"
@@ -165,7 +163,7 @@ absl::Status ContinualLine::FinishConfig(google::protobuf::Message& message) con
     if (method.has_stable() && !regime.has_learning_rate_decay() && !regime.has_dropout()) {
       return absl::InvalidArgumentError(
           absl::StrCat("methods[", i,
-                       "] is stable, which is naive in another regime: set its "
+                       "].stable: is naive in another regime; set the method's "
                        "training.learning_rate_decay or training.dropout"));
     }
   }
@@ -185,17 +183,21 @@ absl::Status ContinualLine::FinishConfig(google::protobuf::Message& message) con
     return absl::InvalidArgumentError(
         "searches: settings are not chosen by test images; set stream.images.held_out");
   }
-  for (const SearchConfig& search : config.searches()) {
+  for (int i = 0; i < config.searches_size(); ++i) {
+    const SearchConfig& search = config.searches(i);
+    const std::string where = absl::StrCat("searches[", i, "]");
     if (!names.contains(search.name())) {
       return absl::InvalidArgumentError(absl::StrCat(
-          "searches: ", base::UnknownNameMessage("method", search.name(), names.sorted())));
+          where, ".name: ", base::UnknownNameMessage("method", search.name(), names.sorted())));
     }
     if (search.trials() != config.searches(0).trials()) {
       return absl::InvalidArgumentError(absl::StrCat(
-          "searches: ", config.searches(0).name(), " has ", config.searches(0).trials(),
+          where, ".trials: ", config.searches(0).name(), " has ", config.searches(0).trials(),
           " trials and ", search.name(), " ", search.trials(),
           "; methods are compared at equal budgets: give all the same number"));
     }
+    const auto method = std::ranges::find(config.methods(), search.name(), &MethodConfig::name);
+    PERENNIAL_RETURN_IF_ERROR(base::WithContext(CheckSearch(*method, search), where));
   }
   return Methods(config).status();
 }
@@ -211,8 +213,8 @@ std::vector<experiment::Headline> ContinualLine::headlines() const {
   return {{"average_accuracy", "average accuracy"},
           {"forgetting", "forgetting"},
           {"learning_accuracy", "learning accuracy"},
-          {"barrier_from_first", "barrier from first"},
-          {"rise_from_first", "rise from first"},
+          {"barrier_from_first", "barrier from first, nats"},
+          {"rise_from_first", "rise from first, nats"},
           {"barrier", "barrier, nats"},
           {"rise", "rise, nats"},
           {"distance", "distance"},
@@ -226,15 +228,14 @@ std::vector<experiment::Headline> ContinualLine::counts() const {
           {"weight_copies", "weight copies"}};
 }
 
-absl::Status ContinualLine::AddPlots(const google::protobuf::Message& message,
-                                     const std::vector<experiment::FinishedUnit>& units,
-                                     report::Document& document) const {
+absl::StatusOr<std::vector<experiment::Finding>> ContinualLine::Findings(
+    const google::protobuf::Message& message,
+    const std::vector<record::SummaryResult>& results) const {
   PERENNIAL_ASSIGN_OR_RETURN(const std::vector<RankedTrial> trials,
-                             RankTrials(Cast(message), experiment::Summarize(units)));
-  if (trials.empty()) return absl::OkStatus();
-  document.AddSection("Search");
-  document.AddTable(BestTrialsTable(trials));
-  return absl::OkStatus();
+                             RankTrials(Cast(message), results));
+  std::vector<experiment::Finding> findings;
+  if (!trials.empty()) findings.push_back({"Search", BestTrialsTable(trials)});
+  return findings;
 }
 
 }  // namespace perennial::continual

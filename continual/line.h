@@ -22,9 +22,9 @@ class ContinualLine final : public experiment::Line {
   std::vector<experiment::Headline> headlines() const override;
   std::vector<experiment::Headline> counts() const override;
   // The best trial of each search.
-  absl::Status AddPlots(const google::protobuf::Message& config,
-                        const std::vector<experiment::FinishedUnit>& units,
-                        report::Document& document) const override;
+  absl::StatusOr<std::vector<experiment::Finding>> Findings(
+      const google::protobuf::Message& config,
+      const std::vector<record::SummaryResult>& results) const override;
 };
 
 }  // namespace perennial::continual

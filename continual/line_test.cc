@@ -117,9 +117,9 @@ TEST(ContinualLineTest, MistakesInAStreamAreNamed) {
 TEST(ContinualLineTest, MistakesInMethodsAreNamed) {
   EXPECT_THAT(ErrorOf({"--set", "methods=[]"}), HasSubstr("methods: must name at least one"));
   EXPECT_THAT(ErrorOf({"--set", "methods=[{naive {}}, {stable {}}]"}),
-              AllOf(HasSubstr("methods[1] is stable"), HasSubstr("training.learning_rate_decay")));
+              AllOf(HasSubstr("methods[1].stable: "), HasSubstr("training.learning_rate_decay")));
   EXPECT_THAT(ErrorOf({"--set", "methods=[{stable {} training { momentum: 0.5 }}]"}),
-              HasSubstr("methods[0] is stable"));
+              HasSubstr("methods[0].stable: "));
   EXPECT_THAT(ErrorOf({"--set", "methods[0].training.momentum=1"}),
               HasSubstr("methods[0].training.momentum"));
   EXPECT_THAT(ErrorOf({"--set", "methods=[{er { memory { policy: RINGS } }}]"}), HasSubstr("RING"));
@@ -161,11 +161,28 @@ TEST(ContinualLineTest, MistakesInSearchesAreNamed) {
   EXPECT_THAT(error("err", weight, held_out),
               AllOf(HasSubstr("searches"), HasSubstr("\"err\""), HasSubstr("\"er\"")));
   EXPECT_THAT(error("er", "path: \"er.replay_wight\" uniform { min: 1 max: 2 }", held_out),
-              AllOf(HasSubstr("searches \"er\""), HasSubstr("\"replay_weight\"")));
+              AllOf(HasSubstr("searches[0]: method \"er\""), HasSubstr("\"replay_weight\"")));
   EXPECT_THAT(error("er", "path: \"er.replay_weight\" uniform { min: 2 max: 1 }", held_out),
               HasSubstr("min < max"));
   EXPECT_THAT(error("er", weight, "stream.images.held_out=0"),
               AllOf(HasSubstr("searches"), HasSubstr("held_out")));
+}
+
+// Whatever an override makes wrong is its fault, also where the mistake shows in the file.
+TEST(ContinualLineTest, ErrorsThatAnOverrideCausesNameIt) {
+  const auto search = base::FindRunfile("perennial/continual/tune/rotated.textproto");
+  ASSERT_TRUE(search.ok()) << search.status();
+  const auto error = [&](const std::vector<std::string>& overrides) {
+    std::vector<std::string> arguments = {"--config", *search};
+    for (const std::string& text : overrides) arguments.insert(arguments.end(), {"--set", text});
+    return ErrorOf(arguments);
+  };
+  EXPECT_THAT(error({"training.epochs=2", "methods=[{naive {}}]", "training.momentum=0.5"}),
+              HasSubstr("--set methods=[{naive {}}]: searches["));
+  EXPECT_THAT(error({"training.epochs=2", "stream.images.held_out=0"}),
+              HasSubstr("--set stream.images.held_out=0: searches: "));
+  EXPECT_THAT(error({"methods[0]={name: \"naive\" stable {}}", "training.epochs=2"}),
+              HasSubstr("--set methods[0]={name: \"naive\" stable {}}: methods[0].stable: "));
 }
 
 // A run on small data. A search does not see the seeds that are evaluated.
@@ -372,7 +389,7 @@ TEST(ContinualLineTest, MinimaMeasureTheLinesBetweenAMethodsSolutions) {
   minima.insert(minima.end(), {"minima.enabled=true", "minima.points=5"});
   std::string output;
   ASSERT_TRUE(RunSmall("minima", minima, "0", &output).ok());
-  EXPECT_THAT(output, AllOf(HasSubstr("barrier from first"), HasSubstr("rise from first")));
+  EXPECT_THAT(output, AllOf(HasSubstr("barrier from"), HasSubstr("rise from")));
   EXPECT_EQ(Values("minima", "average_accuracy"), Values("no_minima", "average_accuracy"));
 
   // Test accuracies on task 1 as they were measured, by unit and the task learned last.

@@ -280,6 +280,9 @@ TEST_F(ProgramsTest, BestTrialsShowsWhatASearchFound) {
   ASSERT_EQ(search.exit_code, 0) << search.log;
   const ProcessResult shown = BestTrials({"search"});
   ASSERT_EQ(shown.exit_code, 0) << shown.log;
+  EXPECT_THAT(search.out, HasSubstr("\n" + shown.out + "\nsummary ")) << "the run ends with it";
+  const std::string report = Contents("search/report.html");
+  EXPECT_LT(report.find("<h2>Search"), report.find("<h2>Results"));
   const ProcessResult written = BestTrials({"search", "trials.csv"});
   ASSERT_EQ(written.exit_code, 0) << written.log;
   EXPECT_EQ(written.out, shown.out);
@@ -332,6 +335,15 @@ TEST_F(ProgramsTest, BestTrialsShowsWhatASearchFound) {
   EXPECT_THAT(shown.out, Not(HasSubstr("joint"))) << "not searched";
 }
 
+TEST_F(ProgramsTest, BestTrialsPrintsItsHelp) {
+  for (const std::string flag : {"--help", "-h"}) {
+    const ProcessResult result = BestTrials({flag});
+    EXPECT_EQ(result.exit_code, 0);
+    EXPECT_EQ(result.log, "");
+    EXPECT_THAT(result.out, HasSubstr("usage: best_trials RUN_FOLDER [FILE.csv]\n"));
+  }
+}
+
 TEST_F(ProgramsTest, BestTrialsNamesMistakesInOneLine) {
   ASSERT_EQ(StartTiny("continual/experiment", {"--seeds", "0", "--out", "run"}).exit_code, 0);
   std::filesystem::create_directories(folder_ + "/damaged");
@@ -342,6 +354,7 @@ TEST_F(ProgramsTest, BestTrialsNamesMistakesInOneLine) {
       {{"nowhere"}, "nowhere"},
       {{"run"}, "run: its configuration has no searches"},
       {{"damaged"}, "summary"},
+      {{"--hlep"}, "unknown flag \"--hlep\""},
   };
   for (const auto& [arguments, needle] : mistakes) {
     const ProcessResult result = BestTrials(arguments);

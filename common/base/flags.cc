@@ -50,6 +50,12 @@ absl::StatusOr<std::vector<FlagUse>> ParseFlagUses(const std::vector<FlagDescrip
       return absl::InvalidArgumentError(
           absl::StrCat("--", flag->name, " needs a value: --", flag->name, " ", flag->value));
     }
+    const auto same = std::ranges::find(uses, use.flag, &FlagUse::flag);
+    if (flag->once && same != uses.end()) {
+      return absl::InvalidArgumentError(absl::StrCat("--", flag->name, " stands twice, with ",
+                                                     Excerpt(same->value), " and ",
+                                                     Excerpt(use.value), "; give it once"));
+    }
     uses.push_back(std::move(use));
   }
   return uses;

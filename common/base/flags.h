@@ -27,6 +27,7 @@ struct FlagDescription {
   const char* name;   // Without the dashes.
   const char* value;  // What follows it, for --help; null for a flag that stands alone.
   const char* help;   // Lines; the first follows the usage.
+  bool once = false;  // A second use is a mistake: one of the two values would be lost.
 };
 
 struct FlagUse {
@@ -35,8 +36,8 @@ struct FlagUse {
 };
 
 // The flags among `arguments`, in their order; -h is --help. InvalidArgument names an unknown flag
-// and the nearest known one, or a value that is missing or too much. Other arguments go to
-// `others`, or are refused if that is null.
+// and the nearest known one, a value that is missing or too much, or a flag that may stand once and
+// stands twice. Other arguments go to `others`, or are refused if that is null.
 absl::StatusOr<std::vector<FlagUse>> ParseFlagUses(const std::vector<FlagDescription>& flags,
                                                    const std::vector<std::string>& arguments,
                                                    std::vector<std::string>* others);
@@ -53,11 +54,12 @@ class FlagSet {
     const char* value;
     const char* help;
     Setter set;
+    bool once = false;
   };
 
   explicit FlagSet(std::vector<Flag> flags) {
     for (Flag& flag : flags) {
-      descriptions_.push_back({flag.name, flag.value, flag.help});
+      descriptions_.push_back({flag.name, flag.value, flag.help, flag.once});
       setters_.push_back(std::move(flag.set));
     }
   }

@@ -12,6 +12,7 @@ using ::testing::HasSubstr;
 
 struct Options {
   std::vector<std::string> outs;
+  std::string log;
   bool quiet = false;
   bool help = false;
 };
@@ -24,6 +25,12 @@ const FlagSet<Options>& Flags() {
          options.outs.push_back(value);
          return absl::OkStatus();
        }},
+      {"log", "FILE", "Where messages go.",
+       [](const std::string& value, Options& options) {
+         options.log = value;
+         return absl::OkStatus();
+       },
+       /*once=*/true},
       {"quiet", nullptr, "Says less.",
        [](const std::string&, Options& options) {
          options.quiet = true;
@@ -49,6 +56,14 @@ TEST(FlagsTest, AValueFollowsOrStandsBehindAnEqualsSign) {
   EXPECT_THAT(options.outs, ElementsAre("a", "b=c", ""));
   EXPECT_TRUE(options.quiet);
   EXPECT_TRUE(options.help);
+}
+
+TEST(FlagsTest, WhatMayStandOnceIsRefusedTheSecondTime) {
+  Options options;
+  ASSERT_TRUE(Flags().Parse({"--log", "a", "--out=b", "--out=c"}, options).ok());
+  EXPECT_EQ(options.log, "a");
+  EXPECT_EQ(ErrorOf({"--log", "a", "--out=b", "--log=c"}),
+            "--log stands twice, with a and c; give it once");
 }
 
 TEST(FlagsTest, AValueMayLookLikeAFlag) {
@@ -80,6 +95,7 @@ TEST(FlagsTest, HelpHasALineForEach) {
   EXPECT_EQ(Flags().Help(10),
             "  --out DIR  Where files go.\n"
             "             May be repeated.\n"
+            "  --log FILE Where messages go.\n"
             "  --quiet    Says less.\n"
             "  --help     Prints this.\n");
 }

@@ -17,6 +17,7 @@ namespace {
 
 constexpr size_t kMaxSeeds = 100000;
 constexpr int kMaxThreads = 4096;
+constexpr bool kOnce = true;  // See base::FlagDescription.
 
 absl::Status Set(std::string& target, const std::string& value, absl::string_view flag) {
   if (value.empty()) {
@@ -29,7 +30,7 @@ absl::Status Set(std::string& target, const std::string& value, absl::string_vie
 const base::FlagSet<CommandLine>& Flags() {
   static const auto* const flags = new base::FlagSet<CommandLine>({
       {"config", "FILE", "A file, or a ready configuration's name (see --list).",
-       [](const auto& v, auto& line) { return Set(line.config, v, "config"); }},
+       [](const auto& v, auto& line) { return Set(line.config, v, "config"); }, kOnce},
       {"set", "PATH=VALUE", "Changes a field of the configuration; repeatable.",
        [](const auto& v, auto& line) {
          line.overrides.push_back(v);
@@ -40,11 +41,12 @@ const base::FlagSet<CommandLine>& Flags() {
        [](const auto& v, auto& line) -> absl::Status {
          PERENNIAL_ASSIGN_OR_RETURN(line.seeds, ParseSeeds(v));
          return absl::OkStatus();
-       }},
+       },
+       kOnce},
       {"out", "DIR", "The run's folder; else\nruns/<line>/<configuration>-<fingerprint>.",
-       [](const auto& v, auto& line) { return Set(line.out, v, "out"); }},
+       [](const auto& v, auto& line) { return Set(line.out, v, "out"); }, kOnce},
       {"data", "DIR", "The data set's files, instead of those of the build.",
-       [](const auto& v, auto& line) { return Set(line.data, v, "data"); }},
+       [](const auto& v, auto& line) { return Set(line.data, v, "data"); }, kOnce},
       {"device", "cpu|cuda", "Where to compute; cpu if not given.",
        [](const auto& v, auto& line) {
          if (v != "cpu" && v != "cuda") {
@@ -53,7 +55,8 @@ const base::FlagSet<CommandLine>& Flags() {
          }
          line.device = v;
          return absl::OkStatus();
-       }},
+       },
+       kOnce},
       {"threads", "N", "Units at the same time, else one a core; numbers\ndo not depend on it.",
        [](const auto& v, auto& line) {
          if (!absl::SimpleAtoi(v, &line.threads) || line.threads < 1 ||
@@ -62,7 +65,8 @@ const base::FlagSet<CommandLine>& Flags() {
                "--threads ", base::Excerpt(v), ": must be a number in 1 .. ", kMaxThreads));
          }
          return absl::OkStatus();
-       }},
+       },
+       kOnce},
       {"resume", nullptr, "Goes on with an unfinished run, bit for bit.",
        [](const auto&, auto& line) {
          line.resume = true;

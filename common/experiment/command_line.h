@@ -4,7 +4,7 @@
 //   PERENNIAL_ASSIGN_OR_RETURN(line, ParseCommandLine({"--config", "smoke", "--seeds=0..4"}));
 //
 // A flag's value follows after `=` or as the next argument. Unknown flags are refused with the
-// nearest name.
+// nearest name, and a second value of any flag but --set.
 #ifndef PERENNIAL_COMMON_EXPERIMENT_COMMAND_LINE_H_
 #define PERENNIAL_COMMON_EXPERIMENT_COMMAND_LINE_H_
 

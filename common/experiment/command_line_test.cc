@@ -1,5 +1,9 @@
 #include "common/experiment/command_line.h"
 
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -44,6 +48,21 @@ TEST(CommandLineTest, MistakesAreNamed) {
   EXPECT_THAT(ErrorOf({"--resume=yes"}), HasSubstr("takes no value"));
   EXPECT_THAT(ErrorOf({"--threads", "0"}), HasSubstr("must be a number in 1 .. 4096"));
   EXPECT_THAT(ErrorOf({"--device", "gpu"}), HasSubstr("cuda"));
+}
+
+// One of two values would be lost.
+TEST(CommandLineTest, OnlySetMayStandTwice) {
+  EXPECT_TRUE(ParseCommandLine({"--set", "x=1", "--set", "x=2"}).ok());
+  for (const auto& [flag, value] :
+       std::vector<std::pair<std::string, std::string>>{{"--config", "a"},
+                                                        {"--seeds", "1"},
+                                                        {"--out", "a"},
+                                                        {"--data", "a"},
+                                                        {"--device", "cpu"},
+                                                        {"--threads", "1"}}) {
+    EXPECT_THAT(ErrorOf({flag, value, "--resume", flag, value}),
+                HasSubstr(flag + " stands twice, with " + value + " and " + value));
+  }
 }
 
 TEST(SeedsTest, RangesIncludeBothEnds) {

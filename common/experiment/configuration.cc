@@ -26,6 +26,12 @@ namespace perennial::experiment {
 namespace {
 
 constexpr char kSuffix[] = ".textproto";
+constexpr char kSetFlag[] = "--set ";
+
+// As messages name it.
+std::string OverrideText(absl::string_view override_text) {
+  return absl::StrCat(kSetFlag, base::Excerpt(override_text));
+}
 
 struct ReadyConfig {
   std::string name;
@@ -76,6 +82,12 @@ absl::StatusOr<Configuration> LoadConfiguration(const Line& line, const CommandL
       absl::ConsumePrefix(&words[1], "configuration: ")) {
     config.name = std::string(words[1]);
   }
+  const auto check = [&line](google::protobuf::Message& message) {
+    config::FillDefaults(&message);
+    absl::Status valid = config::Validate(message);
+    if (valid.ok()) valid = line.FinishConfig(message);
+    return valid;
+  };
   // Messages show the path as the user gave it.
   const std::string shown = surroundings.Shown(path);
   config::FieldPlaces places;
@@ -86,16 +98,31 @@ absl::StatusOr<Configuration> LoadConfiguration(const Line& line, const CommandL
     const std::string field(absl::StripAsciiWhitespace(
         absl::string_view(override_text).substr(0, override_text.find('='))));
     std::erase_if(places, [&](const auto& place) { return absl::StartsWith(place.first, field); });
-    places[field] = absl::StrCat("--set ", base::Excerpt(override_text));
+    places[field] = OverrideText(override_text);
   }
-  config::FillDefaults(config.message.get());
-  absl::Status valid = config::Validate(*config.message);
-  if (valid.ok()) valid = line.FinishConfig(*config.message);
+  const absl::Status valid = check(*config.message);
   if (valid.ok()) return config;
-  // All that is wrong, in one line, each with its place.
+  // Whether the first `count` overrides do it, too.
+  const auto happens_with = [&](absl::string_view error, size_t count) {
+    const std::unique_ptr<google::protobuf::Message> message = line.NewConfig();
+    if (!config::ParseTextproto(text, shown, message.get()).ok()) return false;
+    for (size_t i = 0; i < count; ++i) {
+      if (!config::ApplyOverride(command.overrides[i], message.get()).ok()) return false;
+    }
+    const absl::Status status = check(*message);
+    const std::vector<absl::string_view> same = absl::StrSplit(status.message(), '\n');
+    return std::ranges::find(same, error) != same.end();
+  };
+  // All that is wrong, in one line, each with its place: where the field stands, or the override
+  // that made what stands there wrong.
   std::vector<std::string> errors;
   for (const absl::string_view error : absl::StrSplit(valid.message(), '\n')) {
-    const std::string place = config::PlaceOf(error, places);
+    std::string place = config::PlaceOf(error, places);
+    if (!absl::StartsWith(place, kSetFlag)) {
+      size_t count = command.overrides.size();
+      while (count > 0 && happens_with(error, count - 1)) --count;
+      if (count > 0) place = OverrideText(command.overrides[count - 1]);
+    }
     errors.push_back(absl::StrCat(place.empty() ? shown : place, ": ", error));
   }
   return absl::Status(valid.code(), absl::StrJoin(errors, "; "));

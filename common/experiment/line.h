@@ -15,7 +15,9 @@
 #include "absl/status/statusor.h"
 #include "common/experiment/finished_unit.h"
 #include "common/population/unit.h"
+#include "common/record/summary.h"
 #include "common/report/document.h"
+#include "common/report/table.h"
 #include "google/protobuf/message.h"
 
 namespace perennial::experiment {
@@ -29,6 +31,12 @@ struct Headline {
   // this method's is smaller; ties are half.
   bool heavy_tailed = false;
   bool wins = false;
+};
+
+// What a line makes of a run's results beyond the tables that all lines have.
+struct Finding {
+  std::string title;  // "Search"
+  report::Table table;
 };
 
 // An experiment whose configuration is settled and whose data is loaded.
@@ -68,6 +76,14 @@ class Line {
   virtual std::vector<Headline> headlines() const = 0;
   // Metrics of what a replicate uses, to stand beside the first headline and CPU seconds.
   virtual std::vector<Headline> counts() const { return {}; }
+
+  // They end what the terminal shows and begin the report. `results` are of the units that did not
+  // fail.
+  virtual absl::StatusOr<std::vector<Finding>> Findings(
+      const google::protobuf::Message& /*config*/,
+      const std::vector<record::SummaryResult>& /*results*/) const {
+    return std::vector<Finding>();
+  }
 
   // What the report shows beyond the units' curves and matrices; after the results. Each plot's
   // numbers stand in the run folder, too.

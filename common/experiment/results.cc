@@ -194,7 +194,7 @@ absl::Status AddCurves(const std::vector<FinishedUnit>& units, report::Document&
     drawn.push_back(std::move(line_plot));
   }
   document.AddSection(
-      "Learning curves",
+      "Curves",
       absl::StrCat("Mean over replicates; the band is its 95 % interval by Student's t, which is "
                    "wide for few replicates.",
                    ragged ? " Some replicates have no value at some points: the mean is over those "
@@ -233,6 +233,11 @@ void AddMatrices(const std::vector<FinishedUnit>& units, report::Document& docum
       }
     }
   }
+  std::erase_if(means, [](const Mean& mean) {
+    return std::ranges::all_of(mean.cells, [](const auto& row) {
+      return std::ranges::all_of(row, [](const auto& cell) { return cell.first == 0; });
+    });
+  });
   if (means.empty()) return;
   document.AddSection("Matrices", "Mean over replicates.");
   for (size_t m = 0; m < means.size(); ++m) {
@@ -637,6 +642,10 @@ absl::StatusOr<RunReport> MakeReport(const std::vector<FinishedUnit>& units,
   const std::vector<SummaryResult> results = Summarize(units);
   report::Document document(context.title, context.subtitle);
   AddFailures(context.failed, document);
+  for (const Finding& finding : context.findings) {
+    document.AddSection(finding.title);
+    document.AddTable(finding.table);
+  }
   document.AddSection("Results");
   PERENNIAL_ASSIGN_OR_RETURN(const std::vector<report::Table> tables,
                              HeadlineTables(results, headlines, context.failed));

@@ -68,6 +68,7 @@ struct ReportContext {
   double gemm_peak = 0;
   std::vector<Headline> counts = {};  // See ReplicateCostTable.
   std::vector<record::FailedUnit> failed;
+  std::vector<Finding> findings = {};
   // Adds what a line shows of its own, after the results; may be empty.
   std::function<absl::Status(report::Document&)> add_plots;
 };
@@ -78,7 +79,8 @@ struct RunReport {
 };
 
 // A curve's mean at a point is over the replicates that have a value there: by place if all of a
-// method's replicates have the same x, else by x in rising order. A matrix' cell likewise.
+// method's replicates have the same x, else by x in rising order. A matrix' cell likewise; matrices
+// of nothing but zeros are left out.
 absl::StatusOr<RunReport> MakeReport(const std::vector<FinishedUnit>& units,
                                      const std::vector<Headline>& headlines,
                                      const ReportContext& context);

@@ -254,6 +254,26 @@ TEST(ResultsTest, TheScaleOfAMatrixIsZeroToOneForSharesOnly) {
             "row,column,value\r\n1,1,4\r\n1,2,\r\n2,1,-1\r\n2,2,0.5\r\n");
 }
 
+// A map of barriers where there are none, say; but zeros of one replicate count in the mean.
+TEST(ResultsTest, AMatrixOfNothingButZerosIsLeftOut) {
+  FinishedUnit zeros = MakeUnit("naive", "0", 0.5);
+  zeros.results.matrices = {{"Barriers", "from", "to", {{0.0, std::nullopt}, {0.0, 0.0}}},
+                            {"Nothing", "from", "to", {{std::nullopt}}},
+                            {"Rises", "from", "to", {{0.0, 0.25}}}};
+  const auto some = MakeReport({zeros}, kHeadlines, {.title = "t"});
+  EXPECT_THAT(some->html, AllOf(Not(HasSubstr("Barriers")), Not(HasSubstr("Nothing")),
+                                HasSubstr("naive: Rises (rotated)")));
+  FinishedUnit more = zeros;
+  more.key.replicate = "1";
+  more.results.matrices[0].values[1][0] = 3.0;
+  const auto both = MakeReport({zeros, more}, kHeadlines, {.title = "t"});
+  EXPECT_EQ(PlotOf(*both, "naive_barriers_rotated").csv,
+            "row,column,value\r\n1,1,0\r\n1,2,\r\n2,1,1.5\r\n2,2,0\r\n");
+  zeros.results.matrices.resize(2);
+  EXPECT_THAT(MakeReport({zeros}, kHeadlines, {.title = "t"})->html,
+              Not(HasSubstr("<h2>Matrices")));
+}
+
 TEST(ResultsTest, TheReportHoldsTablesCurvesMatricesAndTheConfiguration) {
   const auto report = MakeReport(Units(), kHeadlines,
                                  {.title = "A title",
@@ -277,7 +297,7 @@ TEST(ResultsTest, SectionsWithoutContentAreLeftOut) {
   unit.results.matrices.clear();
   const auto report =
       MakeReport({unit}, {{"accuracy", "accuracy"}, {"forgetting", "forgetting"}}, {.title = "t"});
-  EXPECT_THAT(report->html, AllOf(Not(HasSubstr("Learning curves")), Not(HasSubstr(">Matrices<")),
+  EXPECT_THAT(report->html, AllOf(Not(HasSubstr(">Curves<")), Not(HasSubstr(">Matrices<")),
                                   Not(HasSubstr("Everything else"))));
 }
 
@@ -285,6 +305,7 @@ TEST(ResultsTest, FailedUnitsStandFirstAndALineAddsItsOwn) {
   const ReportContext context = {
       .title = "t",
       .failed = {{"naive.rotated.seed.2", "step 3: the loss is nan"}},
+      .findings = {{"Finding", {.columns = {{"found"}}, .rows = {{"this & that"}}}}},
       .add_plots = [](report::Document& document) {
         document.AddSection("Own section");
         document.AddLinePlot({.title = "Own plot", .series = {{"a", {1}, {2}}}});
@@ -293,7 +314,9 @@ TEST(ResultsTest, FailedUnitsStandFirstAndALineAddsItsOwn) {
   const auto report = MakeReport(Units(), kHeadlines, context);
   ASSERT_TRUE(report.ok()) << report.status();
   const size_t failed = report->html.find("<h2>Failed units");
-  EXPECT_LT(failed, report->html.find("<h2>Results"));
+  EXPECT_LT(failed, report->html.find("<h2>Finding"));
+  EXPECT_LT(report->html.find("<h2>Finding"), report->html.find("this &amp; that"));
+  EXPECT_LT(report->html.find("this &amp; that"), report->html.find("<h2>Results"));
   EXPECT_LT(report->html.find("<h2>Matrices"), report->html.find("<h2>Own section"));
   EXPECT_LT(report->html.find("<h2>Own section"), report->html.find("<h2>Cost"));
   EXPECT_THAT(report->html, HasSubstr("step 3: the loss is nan"));

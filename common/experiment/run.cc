@@ -265,8 +265,11 @@ absl::Status ExperimentRun::FailureOf(const std::vector<record::FailedUnit>& fai
 
 absl::Status ExperimentRun::ShowAgain(const std::string& path,
                                       const record::RunSummary& summary) const {
-  PERENNIAL_ASSIGN_OR_RETURN(const std::vector<report::Table> tables,
+  PERENNIAL_ASSIGN_OR_RETURN(std::vector<report::Table> tables,
                              HeadlineTables(summary.results, line_.headlines(), summary.failed));
+  PERENNIAL_ASSIGN_OR_RETURN(const std::vector<Finding> findings,
+                             line_.Findings(*config_.message, summary.results));
+  for (const Finding& finding : findings) tables.push_back(finding.table);
   surroundings_.out << "This run is finished; these are its results.\n";
   ShowTables(tables);
   ShowPaths(path);
@@ -615,6 +618,8 @@ absl::Status ExperimentRun::Finish(const std::vector<FinishedUnit>& finished,
                                 .failed = failed};
   PERENNIAL_ASSIGN_OR_RETURN(std::vector<report::Table> tables,
                              HeadlineTables(summary.results, line_.headlines(), failed));
+  PERENNIAL_ASSIGN_OR_RETURN(const std::vector<Finding> findings,
+                             line_.Findings(*config_.message, summary.results));
   PERENNIAL_ASSIGN_OR_RETURN(const report::Table numbers, ResultsTable(summary.results));
   PERENNIAL_RETURN_IF_ERROR(WriteRunInfo("finished"));
   PERENNIAL_ASSIGN_OR_RETURN(
@@ -628,6 +633,7 @@ absl::Status ExperimentRun::Finish(const std::vector<FinishedUnit>& finished,
                   .gemm_peak = gemm_peak_,
                   .counts = line_.counts(),
                   .failed = failed,
+                  .findings = findings,
                   .add_plots = [&](report::Document& document) {
                     return line_.AddPlots(*config_.message, finished, document);
                   }}));
@@ -643,6 +649,7 @@ absl::Status ExperimentRun::Finish(const std::vector<FinishedUnit>& finished,
       ReplicateCostTable(summary.results, line_.headlines(), line_.counts(), costs));
   if (replicate_costs.columns.size() > 1) tables.push_back(replicate_costs);
   tables.push_back(CostTable(costs));
+  for (const Finding& finding : findings) tables.push_back(finding.table);
   ShowTables(tables);
   ShowPaths(folder_->path());
   return absl::OkStatus();

@@ -16,6 +16,14 @@ void EvaluationSum::Add(const Network& network, ConstRow<float> row, const data:
   AddOutputs(labels, workspace);
 }
 
+void EvaluationSum::Add(const Network& network, const PackedRow<float>& row,
+                        const data::Batch& batch, std::span<const int32_t> labels,
+                        Workspace<float>& workspace) {
+  CHECK_EQ(std::ssize(labels), batch.size());
+  network.Forward<float>(row, batch, workspace);
+  AddOutputs(labels, workspace);
+}
+
 void EvaluationSum::AddOutputs(std::span<const int32_t> labels, Workspace<float>& workspace) {
   const kernels::MatrixView<const float> logits = workspace.output();
   for (int64_t r = 0; r < logits.rows; ++r) {

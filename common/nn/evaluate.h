@@ -28,6 +28,9 @@ class EvaluationSum {
   // labels [batch.size()]; the workspace takes as many rows.
   void Add(const Network& network, ConstRow<float> row, const data::Batch& batch,
            std::span<const int32_t> labels, Workspace<float>& workspace);
+  // The same of a packed row.
+  void Add(const Network& network, const PackedRow<float>& row, const data::Batch& batch,
+           std::span<const int32_t> labels, Workspace<float>& workspace);
   // The same of outputs that are there already, as of a point of a line: of the workspace's last
   // Forward. Overwrites its output_gradient().
   void AddOutputs(std::span<const int32_t> labels, Workspace<float>& workspace);

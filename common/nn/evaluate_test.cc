@@ -67,7 +67,11 @@ TEST(EvaluationSumTest, AddsUpBatchesOfAnyKindAndSize) {
   apart.Add(network, rows.row(0), data::Batch(std::span(parts).subspan(2, 1)), all.subspan(3, 3),
             workspace);
   apart.Add(network, rows.row(0), data::Batch(std::span(parts).first(1)), all.first(2), workspace);
-  for (const EvaluationSum& sum : {whole, apart}) {
+  PackedRow<float> row(network, 6);
+  row.Pack(rows.row(0));
+  EvaluationSum packed;
+  packed.Add(network, row, data::Batch(parts), labels, workspace);
+  for (const EvaluationSum& sum : {whole, apart, packed}) {
     EXPECT_DOUBLE_EQ(sum.mean().accuracy, 0.5);
     EXPECT_NEAR(sum.mean().loss, loss, 1e-6);
   }
@@ -82,6 +86,9 @@ TEST(EvaluationSumDeathTest, NeedsALabelForEachExampleAndAnExample) {
   Workspace<float> workspace(network, 2);
   EvaluationSum sum;
   EXPECT_DEATH(sum.Add(network, rows.row(0), data::Batch({&part, 1}), labels, workspace), "labels");
+  PackedRow<float> packed(network, 2);
+  packed.Pack(rows.row(0));
+  EXPECT_DEATH(sum.Add(network, packed, data::Batch({&part, 1}), labels, workspace), "labels");
   EXPECT_DEATH(static_cast<void>(sum.mean()), "examples_");
 }
 

@@ -31,6 +31,8 @@ using Kind = LayerSpec::Kind;
 constexpr int64_t kMaxExtent = int64_t{1} << 24;
 // Added to variances; LibTorch's default.
 constexpr double kNormEpsilon = 1e-5;
+// Narrower products are faster by Gemm.
+constexpr int64_t kLeastPackedWidth = 48;
 
 }  // namespace
 
@@ -254,6 +256,14 @@ void Network::Forward(ConstRow<T> row, MatrixView<const T> inputs, Workspace<T>&
 }
 
 template <typename T>
+void Network::Forward(const PackedRow<T>& packed, const data::Batch& batch,
+                      Workspace<T>& workspace) const {
+  CHECK(packed.network_ == this) << "a packed row of another network";
+  Load<T>(batch, workspace, {});
+  ForwardLayers<T>(packed.row_, workspace, /*inputs_are_products=*/false, &packed);
+}
+
+template <typename T>
 MatrixView<const T> Network::BlockInput(int index, const Workspace<T>& workspace) const {
   const int input = blocks_[index].input;
   if (input != kInputs) return workspace.InputRows(index, workspace.output(input));
@@ -282,8 +292,8 @@ void Network::Product(ConstRow<T> row, const Layer& layer, MatrixView<const T> x
 }
 
 template <typename T>
-void Network::ForwardLayers(ConstRow<T> row, Workspace<T>& workspace,
-                            bool inputs_are_products) const {
+void Network::ForwardLayers(ConstRow<T> row, Workspace<T>& workspace, bool inputs_are_products,
+                            const PackedRow<T>* packed) const {
   CHECK_EQ(static_cast<int64_t>(row.size()), layout_.size());
   const bool train = workspace.mode_ == Mode::kTrain;
   const T epsilon = static_cast<T>(kNormEpsilon);
@@ -296,7 +306,9 @@ void Network::ForwardLayers(ConstRow<T> row, Workspace<T>& workspace,
       const T* bias = nullptr;
       switch (layer.kind) {
         case Kind::kDense:
-          if (!(inputs_are_products && layer.dense.reads_inputs)) {
+          if (packed != nullptr && packed->weights_[i].has_value()) {
+            packed->weights_[i]->Multiply(x, y);
+          } else if (!(inputs_are_products && layer.dense.reads_inputs)) {
             Product<T>(row, layer, x, workspace.ActiveRows(b), y);
           }
           if (layer.dense.bias_offset >= 0) bias = row.data() + layer.dense.bias_offset;
@@ -481,6 +493,43 @@ void Network::UpdateRunningStatistics(const Workspace<T>& workspace, Row<T> row,
   }
 }
 
+template <typename T>
+bool PackedRow<T>::Packs(const Network& network, int64_t layer) {
+  const Network::Layer& it = network.layers_[layer];
+  return network.multiply_adds(it) > 0 && it.dense.outputs >= kLeastPackedWidth;
+}
+
+template <typename T>
+PackedRow<T>::PackedRow(const Network& network, int64_t batch_rows)
+    : network_(&network), weights_(network.layers_.size()) {
+  for (size_t i = 0; i < weights_.size(); ++i) {
+    const DenseSlot& slot = network.layers_[i].dense;
+    if (Packs(network, i)) weights_[i].emplace(slot.outputs, slot.inputs, batch_rows);
+  }
+}
+
+template <typename T>
+int64_t PackedRow<T>::Bytes(const Network& network, int64_t batch_rows) {
+  int64_t bytes = 0;
+  for (size_t i = 0; i < network.layers_.size(); ++i) {
+    const DenseSlot& slot = network.layers_[i].dense;
+    if (!Packs(network, i)) continue;
+    bytes += kernels::PackedMatrix<T>::Bytes(slot.outputs, slot.inputs, batch_rows);
+  }
+  return bytes;
+}
+
+template <typename T>
+void PackedRow<T>::Pack(ConstRow<T> row) {
+  CHECK_EQ(static_cast<int64_t>(row.size()), network_->layout().size());
+  row_ = row;
+  for (size_t i = 0; i < weights_.size(); ++i) {
+    const DenseSlot& slot = network_->layers_[i].dense;
+    if (!weights_[i].has_value()) continue;
+    weights_[i]->Pack({row.data() + slot.weight_offset, slot.outputs, slot.inputs, slot.inputs});
+  }
+}
+
 // Hands out matrices one behind the other; counts only, if there is no memory.
 template <typename T>
 class Workspace<T>::Allocator {
@@ -607,22 +656,25 @@ MatrixView<T> Workspace<T>::gradient(int block) {
   return layers_[network_->blocks_[block].end - 1].delta;
 }
 
-#define PERENNIAL_INSTANTIATE(T)                                                                  \
-  template void Network::Initialize<T>(const random::Stream&, Row<T>) const;                      \
-  template void Network::Forward<T>(ConstRow<T>, const data::Batch&, Workspace<T>&,               \
-                                    const ForwardOptions&) const;                                 \
-  template void Network::Forward<T>(ConstRow<T>, MatrixView<const T>, Workspace<T>&,              \
-                                    const ForwardOptions&) const;                                 \
-  template void Network::Backward<T>(ConstRow<T>, Workspace<T>&, WeightGradientSink<T>&,          \
-                                     MatrixView<T>) const;                                        \
-  template void Network::UpdateRunningStatistics<T>(const Workspace<T>&, Row<T>, T) const;        \
-  template void Network::Load<T>(const data::Batch&, Workspace<T>&, const ForwardOptions&) const; \
-  template MatrixView<const T> Network::BlockInput<T>(int, const Workspace<T>&) const;            \
-  template void Network::ForwardLayers<T>(ConstRow<T>, Workspace<T>&, bool) const;                \
-  template void Network::Product<T>(ConstRow<T>, const Layer&, MatrixView<const T>, ActiveView,   \
-                                    MatrixView<T>) const;                                         \
-  template class Workspace<T>;                                                                    \
-  template MatrixView<T> Workspace<T>::InputRows(int, MatrixView<T>) const;                       \
+#define PERENNIAL_INSTANTIATE(T)                                                                   \
+  template void Network::Initialize<T>(const random::Stream&, Row<T>) const;                       \
+  template void Network::Forward<T>(ConstRow<T>, const data::Batch&, Workspace<T>&,                \
+                                    const ForwardOptions&) const;                                  \
+  template void Network::Forward<T>(ConstRow<T>, MatrixView<const T>, Workspace<T>&,               \
+                                    const ForwardOptions&) const;                                  \
+  template void Network::Backward<T>(ConstRow<T>, Workspace<T>&, WeightGradientSink<T>&,           \
+                                     MatrixView<T>) const;                                         \
+  template void Network::UpdateRunningStatistics<T>(const Workspace<T>&, Row<T>, T) const;         \
+  template void Network::Load<T>(const data::Batch&, Workspace<T>&, const ForwardOptions&) const;  \
+  template MatrixView<const T> Network::BlockInput<T>(int, const Workspace<T>&) const;             \
+  template void Network::ForwardLayers<T>(ConstRow<T>, Workspace<T>&, bool, const PackedRow<T>*)   \
+      const;                                                                                       \
+  template void Network::Forward<T>(const PackedRow<T>&, const data::Batch&, Workspace<T>&) const; \
+  template class PackedRow<T>;                                                                     \
+  template void Network::Product<T>(ConstRow<T>, const Layer&, MatrixView<const T>, ActiveView,    \
+                                    MatrixView<T>) const;                                          \
+  template class Workspace<T>;                                                                     \
+  template MatrixView<T> Workspace<T>::InputRows(int, MatrixView<T>) const;                        \
   template MatrixView<const T> Workspace<T>::InputRows(int, MatrixView<const T>) const;
 PERENNIAL_INSTANTIATE(float)
 PERENNIAL_INSTANTIATE(double)

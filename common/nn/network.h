@@ -35,6 +35,7 @@
 #include "absl/strings/string_view.h"
 #include "common/data/batch.h"
 #include "common/kernels/aligned.h"
+#include "common/kernels/gemm.h"
 #include "common/nn/layout.h"
 #include "common/nn/rows.h"
 #include "common/nn/sink.h"
@@ -45,6 +46,8 @@ namespace perennial::nn {
 
 template <typename T>
 class Workspace;
+template <typename T>
+class PackedRow;
 template <typename T>
 class AffinePass;
 template <typename T>
@@ -114,6 +117,9 @@ class Network {
   template <typename T>
   void Forward(ConstRow<T> row, kernels::MatrixView<const T> inputs, Workspace<T>& workspace,
                const ForwardOptions& options = {}) const;
+  // The same as of the row that was packed, rounded otherwise; in Mode::kEvaluate.
+  template <typename T>
+  void Forward(const PackedRow<T>& packed, const data::Batch& batch, Workspace<T>& workspace) const;
 
   // Reads the gradients that the caller wrote and what Forward left; overwrites the former. A block
   // whose gradient was not asked for since the last pass, and that no other block reads, gets none.
@@ -133,6 +139,8 @@ class Network {
  private:
   template <typename T>
   friend class Workspace;
+  template <typename T>
+  friend class PackedRow;
   template <typename T>
   friend class AffinePass;
   template <typename T>
@@ -182,9 +190,10 @@ class Network {
   void Product(ConstRow<T> row, const Layer& layer, kernels::MatrixView<const T> x,
                ActiveView active, kernels::MatrixView<T> y) const;
   // All layers; the products of those that read the inputs are in place already if
-  // `inputs_are_products`.
+  // `inputs_are_products`. `packed`, if it is not null, is the row's.
   template <typename T>
-  void ForwardLayers(ConstRow<T> row, Workspace<T>& workspace, bool inputs_are_products) const;
+  void ForwardLayers(ConstRow<T> row, Workspace<T>& workspace, bool inputs_are_products,
+                     const PackedRow<T>* packed = nullptr) const;
   template <typename T>
   void BackwardBlock(int index, ConstRow<T> row, Workspace<T>& workspace,
                      WeightGradientSink<T>& sink, kernels::MatrixView<T> input_gradient,
@@ -194,6 +203,36 @@ class Network {
   ParameterLayout layout_;
   std::vector<Layer> layers_;
   std::vector<Block> blocks_;
+};
+
+// A row with its weights laid out as products read them (kernels::PackedMatrix): for one that is
+// only evaluated, on many batches of one size.
+//
+//   nn::PackedRow<float> packed(network, /*batch_rows=*/128);
+//   packed.Pack(row);
+//   network.Forward<float>(packed, batch, workspace);
+template <typename T>
+class PackedRow {
+ public:
+  // `network` must outlive it. Batches of other sizes than `batch_rows` are right, but no faster
+  // than with the row itself.
+  PackedRow(const Network& network, int64_t batch_rows);
+
+  // Address space that one takes; memory is little more than the row's (PackedMatrix).
+  static int64_t Bytes(const Network& network, int64_t batch_rows);
+
+  // The row must stay as it is until the next Pack.
+  void Pack(ConstRow<T> row);
+
+ private:
+  friend class Network;
+
+  static bool Packs(const Network& network, int64_t layer);
+
+  const Network* network_;
+  ConstRow<T> row_;
+  // By layer; absent where there is no product of matrices, or one too narrow to gain.
+  std::vector<std::optional<kernels::PackedMatrix<T>>> weights_;
 };
 
 // Scratch memory of one forward and backward pass, made once and used for batches up to `max_rows`.

@@ -191,6 +191,37 @@ TEST_P(NetworkTest, InputsAsAMatrixAreTheSameAsABatch) {
       ::testing::Pointwise(::testing::DoubleNear(1e-13), testing::ToDoubles(first.output())));
 }
 
+// Outputs of all blocks, of a packed row and of the row itself, which others test.
+template <typename T>
+void ExpectSameWhenPacked(const Network& network, ConstRow<T> row, const data::Batch& batch,
+                          double tolerance) {
+  Workspace<T> workspace(network, batch.size());
+  network.Forward<T>(row, batch, workspace);
+  std::vector<std::vector<double>> expected;
+  for (int b = 0; b < network.blocks(); ++b) {
+    expected.push_back(testing::ToDoubles(workspace.output(b)));
+  }
+  const Rows<T> zeros(1, network.layout().size());
+  for (const int64_t batch_rows : {batch.size(), 4}) {
+    PackedRow<T> packed(network, batch_rows);
+    packed.Pack(zeros.row(0));
+    network.Forward<T>(packed, batch, workspace);
+    packed.Pack(row);
+    network.Forward<T>(packed, batch, workspace);
+    for (int b = 0; b < network.blocks(); ++b) {
+      EXPECT_THAT(testing::ToDoubles(workspace.output(b)),
+                  ::testing::Pointwise(::testing::DoubleNear(tolerance), expected[b]))
+          << "packed for " << batch_rows << " rows";
+    }
+  }
+}
+
+TEST_P(NetworkTest, APackedRowIsEvaluatedAsTheRowItself) {
+  const Network network = network_case().network();
+  const Rows<double> rows = RandomRows<double>(network, 1);
+  ExpectSameWhenPacked<double>(network, rows.row(0), network_case().batch(), 1e-12);
+}
+
 // A pass of a Jacobian, say: gradients are written anew for each.
 TEST_P(NetworkTest, ASecondBackwardAfterOneForwardIsThatOfItsGradients) {
   const Network network = network_case().network();
@@ -216,6 +247,35 @@ TEST(WorkspaceTest, TakesInputsAndTwoMatricesALayer) {
   // Rows of matrices are padded to multiples of 16 numbers.
   EXPECT_EQ(Workspace<float>::Bytes(network, 100), 4 * 100 * (784 + 2 * (256 + 64 + 16)));
   EXPECT_EQ(Workspace<double>::Bytes(network, 100), 8 * 100 * (784 + 2 * (256 + 64 + 16)));
+}
+
+// Wide enough to be packed, in float: with heads, norms, and inputs of either kind.
+TEST(PackedRowTest, WideLayersAreEvaluatedAsTheRowItself) {
+  std::vector<float> dense;
+  std::vector<int32_t> active;
+  const std::vector<int32_t> indices = {2, 0, 4, 1, 3, 3, 0};
+  random::Stream stream(3);
+  for (int i = 0; i < 5 * 70; ++i) dense.push_back(static_cast<float>(stream.Normal()));
+  for (int i = 0; i < 5; ++i) active.insert(active.end(), {i, 30 + 5 * i});
+  for (const bool one_hot : {false, true}) {
+    const Network network = *Network::Create(
+        {.inputs = 70,
+         .blocks = {{.name = "trunk",
+                     .layers = {Dense(64, Activation::kRelu), LayerNorm(Activation::kTanh)}},
+                    {.name = "wide", .layers = {Dense(130)}, .input = "trunk"},
+                    {.name = "narrow", .layers = {Dense(3)}, .input = "trunk"}},
+         .one_hot = one_hot});
+    const data::InputTable table =
+        one_hot ? data::InputTable::OneHot(active, 2, 70) : data::InputTable::Floats(dense, 70);
+    const data::BatchPart part = {table, indices};
+    Rows<float> rows(1, network.layout().size());
+    network.Initialize<float>(random::Stream(1), rows.row(0));
+    ExpectSameWhenPacked<float>(network, rows.row(0), data::Batch({&part, 1}), 1e-5);
+    EXPECT_GE(PackedRow<float>::Bytes(network, 7),
+              static_cast<int64_t>(sizeof(float)) * 64 * (one_hot ? 130 : 200));
+  }
+  const Network narrow = *Network::Create(MultilayerPerceptron(70, {40}, 3));
+  EXPECT_EQ(PackedRow<float>::Bytes(narrow, 7), 0);
 }
 
 TEST(NetworkForwardDeathTest, RefusesExamplesAndFeaturesThatAreNotThere) {

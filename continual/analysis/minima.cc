@@ -113,19 +113,28 @@ void MinimaAnalysis::AddResults(population::UnitResults& results) const {
   if (pairs_.empty()) return;
   double from_first = 0, between = 0, rise = 0;
   int first_lines = 0, neighbour_lines = 0;
-  population::Matrix barriers = {.name = "Barrier between solutions, on the older task's test",
+  const auto between_solutions = [&](std::string name) {
+    population::Matrix matrix = {.name = std::move(name),
                                  .row_label = "solution of the older task",
                                  .column_label = "solution of the later task",
                                  .values = {}};
-  barriers.values.assign(tasks_, std::vector<std::optional<double>>(tasks_));
+    matrix.values.assign(tasks_, std::vector<std::optional<double>>(tasks_));
+    return matrix;
+  };
+  population::Matrix barriers =
+      between_solutions("Barrier between solutions, nats, on the older task's test");
+  population::Matrix rises =
+      between_solutions("Rise between solutions, nats, on the older task's test");
   for (size_t i = 0; i < pairs_.size(); ++i) {
     const auto [from, to] = pairs_[i];
     CHECK(!paths_[i].loss.empty()) << "line " << i << " is not measured";
     const double barrier = Barrier(paths_[i]);
+    const double rise_here = std::ranges::max(paths_[i].loss) - paths_[i].loss.front();
     barriers.values[from][to] = barrier;
+    rises.values[from][to] = rise_here;
     if (from == 0) {
       from_first += barrier;
-      rise += std::ranges::max(paths_[i].loss) - paths_[i].loss.front();
+      rise += rise_here;
       ++first_lines;
     }
     if (to == from + 1) {
@@ -142,6 +151,7 @@ void MinimaAnalysis::AddResults(population::UnitResults& results) const {
         {"barrier_between_neighbours", "nat", between / neighbour_lines});
   }
   results.matrices.push_back(std::move(barriers));
+  results.matrices.push_back(std::move(rises));
   population::Matrix distances = {.name = "Distance between solutions",
                                   .row_label = "solution of task",
                                   .column_label = "solution of task",

@@ -52,9 +52,9 @@ class MinimaAnalysis {
 
   // barrier_from_first and barrier_between_neighbours: means over their lines (see path.h), in
   // nats; rise_from_first, of the largest loss on a line less that of the first task's solution (a
-  // line that only climbs has no barrier); the matrices of barriers (row: older task) and of
-  // distances; loss and accuracy on task 1 along the line from its solution to the last. Nothing
-  // without lines; all must be measured.
+  // line that only climbs has no barrier); the matrices of barriers (row: older task), of rises
+  // and of distances; loss and accuracy on task 1 along the line from its solution
+  // to the last. Nothing without lines; all must be measured.
   void AddResults(population::UnitResults& results) const;
 
   void Release() { solutions_ = nn::Rows<float>(0, 0); }

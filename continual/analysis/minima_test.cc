@@ -73,11 +73,16 @@ TEST_F(MinimaTest, LinesJoinTheFirstToAllAndNeighboursOnTheOlderTask) {
     rise += (*std::ranges::max_element(path.loss) - path.loss[0]) / 3;
   }
   EXPECT_DOUBLE_EQ(values.at("rise_from_first"), rise);
-  ASSERT_EQ(results.matrices.size(), 2u);
+  ASSERT_EQ(results.matrices.size(), 3u);
   EXPECT_EQ(results.matrices[0].values[1][2], BarrierOf(1, 2));
   EXPECT_EQ(results.matrices[0].values[0][3], BarrierOf(0, 3));
   EXPECT_FALSE(results.matrices[0].values[1][3].has_value());
-  EXPECT_DOUBLE_EQ(*results.matrices[1].values[1][3],
+  const Path between =
+      EvaluatePath(network_, rows_.row(1), rows_.row(2), tests_[1], {.points = kPoints});
+  EXPECT_EQ(results.matrices[1].values[1][2],
+            *std::ranges::max_element(between.loss) - between.loss[0]);
+  EXPECT_FALSE(results.matrices[1].values[2][1].has_value());
+  EXPECT_DOUBLE_EQ(*results.matrices[2].values[1][3],
                    Distance(network_.layout(), rows_.row(1), rows_.row(3)));
   ASSERT_EQ(results.curves.size(), 2u);
   const Path path =
@@ -115,6 +120,7 @@ TEST_F(MinimaTest, SavedAtAnyLineItGoesOnWithTheSameResults) {
     second.AddResults(results);
     EXPECT_EQ(Values(results), Values(expected));
     EXPECT_EQ(results.matrices[1].values, expected.matrices[1].values);
+    EXPECT_EQ(results.matrices[2].values, expected.matrices[2].values);
     EXPECT_EQ(results.curves[0].x, expected.curves[0].x);
     EXPECT_EQ(results.curves[0].y, expected.curves[0].y);
     // Another number of lines than the state holds.

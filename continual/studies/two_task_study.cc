@@ -130,6 +130,7 @@ void TwoTaskStudy::MakePlan() {
       plan_.training_flops += work.training_flops;
       plan_.replay_flops += work.replay_flops;
       planned_passes_ += work.passes;
+      planned_images_ += work.examples + work.replayed;
     }
     largest = std::max(largest, trainer.MemoryBytes());
   }
@@ -505,6 +506,7 @@ population::UnitResults TwoTaskStudy::Results() const {
   add("top_eigenvalue_residual", "nat", top_.residual);
   add("matching_sweeps", "count", static_cast<double>(sweeps_));
   add("gradient_passes", "count", static_cast<double>(planned_passes_));
+  add("gradient_images", "count", static_cast<double>(planned_images_));
   add("training_flops", "flop", plan_.training_flops);
   add("replay_flops", "flop", plan_.replay_flops);
   add("evaluation_flops", "flop", plan_.evaluation_flops);

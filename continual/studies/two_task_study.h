@@ -159,6 +159,7 @@ class TwoTaskStudy final : public population::Unit {
   random::Stream random_;
   std::array<int64_t, kPhases> phase_steps_ = {};
   int64_t planned_passes_ = 0;
+  int64_t planned_images_ = 0;  // Propagated forward and back.
   population::UnitPlan plan_;
   int64_t steps_done_ = 0;
   double flops_done_ = 0;

@@ -486,6 +486,9 @@ TEST(TwoTaskStudy, ThePlanIsWhatIsDone) {
   const record::SafetensorsFile file =
       record::SafetensorsFile::Parse(study->Save().value()).value();
   EXPECT_EQ(file.Read<double>("sums").value()[0], plan.total_flops());
+  const auto values = Measurements(*study);
+  EXPECT_EQ(values.at("gradient_passes"), 3 * (7 + 7 + 3 * 13));
+  EXPECT_EQ(values.at("gradient_images"), 3 * (2 * 50 + 3 * 100));
 }
 
 TEST(TwoTaskStudy, EventsTellWhatWasMeasured) {

@@ -21,6 +21,10 @@ namespace {
 // An accuracy that has not been measured, in a saved state.
 constexpr double kUntested = -1;
 
+// Images of a batch of a test: with packed weights few are as good as many, and stay in the
+// second-level cache.
+constexpr int32_t kTestBatch = 128;
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<TaskUnit>> TaskUnit::Create(TaskUnitOptions options) {
@@ -124,7 +128,8 @@ void TaskUnit::MakePlan() {
   plan_.memory_bytes = static_cast<double>(learner->rows() + 1) *
                            static_cast<double>(network.layout().size()) * sizeof(float) +
                        static_cast<double>(phase_bytes) + static_cast<double>(test_bytes) +
-                       static_cast<double>(nn::Workspace<float>::Bytes(network, kMeasuringBatch)) +
+                       static_cast<double>(nn::Workspace<float>::Bytes(network, kTestBatch) +
+                                           nn::PackedRow<float>::Bytes(network, kTestBatch)) +
                        minima_bytes;
 }
 
@@ -217,6 +222,7 @@ void TaskUnit::FinishTask() {
   if (now_.task < options_.stream->tasks()) return;
   now_.stage = Stage::kMinima;
   test_workspace_.reset();
+  test_row_.reset();
   if (!minima_.has_value()) tests_.clear();
 }
 
@@ -272,11 +278,15 @@ const ImageView& TaskUnit::TestImages(int task) {
 }
 
 nn::Evaluation TaskUnit::Test(nn::ConstRow<float> row, int task) {
-  if (!test_workspace_.has_value()) test_workspace_.emplace(options_.network, kMeasuringBatch);
+  if (!test_workspace_.has_value()) {
+    test_workspace_.emplace(options_.network, kTestBatch);
+    test_row_.emplace(options_.network, kTestBatch);
+  }
+  test_row_->Pack(row);
   nn::EvaluationSum sum;
-  ForEachBatch(TestImages(task), kMeasuringBatch,
+  ForEachBatch(TestImages(task), kTestBatch,
                [&](const data::Batch& batch, std::span<const int32_t> labels) {
-                 sum.Add(options_.network, row, batch, labels, *test_workspace_);
+                 sum.Add(options_.network, *test_row_, batch, labels, *test_workspace_);
                });
   return sum.mean();
 }
@@ -357,6 +367,7 @@ void TaskUnit::Release() {
   rows_.reset();
   trainer_.reset();
   test_workspace_.reset();  // Gone already, unless the unit failed.
+  test_row_.reset();
   tests_.clear();
   if (minima_.has_value()) minima_->Release();
 }
@@ -454,6 +465,7 @@ absl::Status TaskUnit::Load(absl::string_view state) {
   loss_sum_ = sums[1];
   events_.clear();
   test_workspace_.reset();
+  test_row_.reset();
   tests_.clear();
   context_.reset();
   if (context.has_value()) context_.emplace(*context);

@@ -152,6 +152,7 @@ class TaskUnit final : public population::Unit {
   // Made at the first test and given back with the last: the test images of the tasks seen so far.
   // A test under way has them to itself.
   std::optional<nn::Workspace<float>> test_workspace_;
+  std::optional<nn::PackedRow<float>> test_row_;
   std::vector<ImageView> tests_;
   population::SpareThreads* spare_ = nullptr;
   std::optional<SideTests> side_;

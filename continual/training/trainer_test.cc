@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <new>
+#include <numeric>
 #include <string>
 #include <thread>
 #include <utility>
@@ -171,15 +172,74 @@ TEST(TaskUnitTest, ThePlanIsWhatIsDone) {
 }
 
 TEST(TaskUnitTest, PlansTheMemoryOfRowsPassesAndTestImages) {
-  const auto unit = MakeUnit(3, PlainLearner());
-  const nn::Network network = SmallNetwork();
-  const double row = static_cast<double>(network.layout().size()) * sizeof(float);
-  // One row, and one that is tested; gradient and velocity; a pass of eight images, which may be
-  // turned, and one of 250; all test images.
-  const int64_t passes =
-      nn::Workspace<float>::Bytes(network, 8) + nn::Workspace<float>::Bytes(network, 250);
-  EXPECT_EQ(unit->plan().memory_bytes,
-            4 * row + static_cast<double>(passes + 6 * 8 + 6 * (20 + 21 + 22)));
+  for (const int64_t width : {5, 64}) {
+    const nn::Network network =
+        *nn::Network::Create(nn::MultilayerPerceptron(6, {width}, kClasses));
+    const auto unit = TaskUnit::Create({.key = {"test", "test", "seed", "0"},
+                                        .stream = std::make_shared<TestStream>(3),
+                                        .network = network,
+                                        .learner = PlainLearner()});
+    ASSERT_TRUE(unit.ok()) << unit.status();
+    const double row = static_cast<double>(network.layout().size()) * sizeof(float);
+    // One row, and one that is tested, packed too; gradient and velocity; a pass of eight images,
+    // which may be turned, and one of 128; all test images.
+    const int64_t passes = nn::Workspace<float>::Bytes(network, 8) +
+                           nn::Workspace<float>::Bytes(network, 128) +
+                           nn::PackedRow<float>::Bytes(network, 128);
+    EXPECT_EQ((*unit)->plan().memory_bytes,
+              4 * row + static_cast<double>(passes + 6 * 8 + 6 * (20 + 21 + 22)));
+  }
+}
+
+// Test images of every task many times over: several batches, the last one smaller.
+class ManyTestsStream final : public TaskStream {
+ public:
+  std::string name() const override { return "test"; }
+  int tasks() const override { return stream_.tasks(); }
+  int32_t features() const override { return stream_.features(); }
+  int32_t classes() const override { return stream_.classes(); }
+  int32_t train_size(int task) const override { return stream_.train_size(task); }
+  int32_t test_size(int task) const override { return 15 * stream_.test_size(task); }
+  ImageView Train(int task) const override { return stream_.Train(task); }
+  ImageView Test(int task) const override {
+    ImageView many;
+    for (int i = 0; i < 15; ++i) many.Append(stream_.Test(task));
+    return many;
+  }
+
+ private:
+  TestStream stream_{2, /*noise=*/0.6};
+};
+
+// With weights that are wide enough to be packed.
+TEST(TaskUnitTest, ATestIsTheEvaluationOfTheSolution) {
+  const nn::Network network = *nn::Network::Create(nn::MultilayerPerceptron(6, {64, 50}, kClasses));
+  const auto stream = std::make_shared<ManyTestsStream>();
+  const auto unit = TaskUnit::Create({.key = {"test", "test", "seed", "0"},
+                                      .stream = stream,
+                                      .network = network,
+                                      .learner = PlainLearner()});
+  ASSERT_TRUE(unit.ok()) << unit.status();
+  ASSERT_TRUE((*unit)->Advance((*unit)->plan().steps).ok());
+  std::map<int, double> losses;  // After the last task, by task.
+  for (const population::Event& event : (*unit)->TakeEvents()) {
+    const std::map<std::string, double> values(event.values.begin(), event.values.end());
+    if (values.contains("after_task") && values.at("after_task") == 2) {
+      losses[static_cast<int>(values.at("task")) - 1] = values.at("test_loss");
+    }
+  }
+  ASSERT_EQ(losses.size(), 2u);
+  nn::Workspace<float> workspace(network, 7);
+  for (int task = 0; task < 2; ++task) {
+    const ImageView view = stream->Test(task);
+    std::vector<int32_t> all(view.size());
+    std::iota(all.begin(), all.end(), 0);
+    const nn::Evaluation expected =
+        nn::Evaluate(network, (*unit)->rows().row(0), view.Select(all), workspace);
+    EXPECT_EQ(*(*unit)->accuracy().Get(1, task), expected.accuracy);
+    EXPECT_NEAR(losses[task], expected.loss, 1e-5);
+    EXPECT_LT(expected.accuracy, 1) << "there are mistakes to count";
+  }
 }
 
 TEST(TaskUnitTest, AReleasedUnitHasResultsAndNoState) {
@@ -406,8 +466,8 @@ TEST(TaskUnitTest, MinimaAreThoseOfTheRowsThatPredictedOnTheOlderTasksTest) {
                    (barrier(0, 1) + barrier(1, 2) + barrier(2, 3)) / 3);
   EXPECT_DOUBLE_EQ(values.at("rise_from_first"), rise);
 
-  // Of accuracies, barriers, distances.
-  ASSERT_EQ(results.matrices.size(), 3u);
+  // Of accuracies, barriers, rises, distances.
+  ASSERT_EQ(results.matrices.size(), 4u);
   double barriers = 0;
   for (int i = 0; i < kTasks; ++i) {
     for (int j = 0; j < kTasks; ++j) {
@@ -416,7 +476,8 @@ TEST(TaskUnitTest, MinimaAreThoseOfTheRowsThatPredictedOnTheOlderTasksTest) {
                 line ? std::optional(barrier(i, j)) : std::nullopt)
           << i << " to " << j;
       if (line) barriers += barrier(i, j);
-      EXPECT_DOUBLE_EQ(*results.matrices[2].values[i][j],
+      EXPECT_EQ(results.matrices[2].values[i][j].has_value(), line);
+      EXPECT_DOUBLE_EQ(*results.matrices[3].values[i][j],
                        Distance(network.layout(), solutions[i], solutions[j]));
     }
   }

@@ -4,12 +4,14 @@
 //
 // The best trial of each method as a table, and all trials to a CSV file if one is named.
 
+#include <algorithm>
 #include <iostream>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/excerpt.h"
 #include "common/base/file_io.h"
 #include "common/base/runfiles.h"
 #include "common/base/status_macros.h"
@@ -24,7 +26,28 @@ namespace {
 
 using namespace perennial;  // NOLINT: a main.
 
+constexpr char kHelp[] =
+    R"(Prints the best trial of each method that a finished run has searched settings for.
+
+usage: best_trials RUN_FOLDER [FILE.csv]
+
+  RUN_FOLDER   Of //continual:experiment, with a configuration that has searches.
+  FILE.csv     Where all trials go: method, trial, seeds, score, settings.
+  --help       Prints this.
+)";
+
 absl::Status Show(const std::vector<std::string>& arguments) {
+  if (std::ranges::find_if(arguments, [](const std::string& argument) {
+        return argument == "--help" || argument == "-h";
+      }) != arguments.end()) {
+    std::cout << kHelp;
+    return absl::OkStatus();
+  }
+  for (const std::string& argument : arguments) {
+    if (argument[0] != '-') continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("unknown flag \"", base::Excerpt(argument), "\" (try --help)"));
+  }
   if (arguments.empty() || arguments.size() > 2) {
     return absl::InvalidArgumentError("usage: best_trials RUN_FOLDER [FILE.csv]");
   }

@@ -13,6 +13,7 @@
 
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "continual/continual.pb.h"
 
@@ -21,10 +22,14 @@ namespace perennial::continual {
 // "er_t07".
 std::string TrialName(const std::string& method, int trial);
 
-// `base` with the fields of trial `trial` set, named as the trial. InvalidArgument if a path is
-// unknown, stands twice, an interval is empty or (log_uniform) not positive, or a value is out of
-// its field's range. Drawn numbers have three significant digits; those of whole-number fields are
-// rounded.
+// What is wrong with a search, before anything is drawn: InvalidArgument if a path is unknown, is
+// the method's name or stands twice, an interval is empty or (log_uniform) not positive, or one of
+// its ends or of the choices is out of the field's range.
+absl::Status CheckSearch(const MethodConfig& base, const SearchConfig& search);
+
+// `base` with the fields of trial `trial` of a search that was checked set, named as the trial.
+// Drawn numbers have three significant digits; those of whole-number fields are rounded.
+// InvalidArgument if the values do not go together.
 absl::StatusOr<MethodConfig> Trial(const MethodConfig& base, const SearchConfig& search, int trial);
 
 // "training.learning_rate=0.0123 er.replay_weight=2": what the trial sets, for tables; "as it

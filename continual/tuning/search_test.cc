@@ -97,10 +97,12 @@ TEST(SearchTest, AddingAFieldLeavesTheDrawsOfOthersAlone) {
 
 TEST(SearchTest, MistakesAreNamed) {
   const auto error = [](const std::string& fields) {
-    return std::string(Trial(Er(), Search(fields), 0).status().message());
+    return std::string(CheckSearch(Er(), Search(fields)).message());
   };
   EXPECT_THAT(error("fields { path: 'er.replay_wight' uniform { min: 2 max: 3 } }"),
-              ::testing::AllOf(HasSubstr("searches \"er\""), HasSubstr("\"replay_weight\"")));
+              ::testing::AllOf(HasSubstr("method \"er\", path \"er.replay_wight\""),
+                               HasSubstr("did you mean \"replay_weight\""),
+                               ::testing::Not(HasSubstr("--set"))));
   EXPECT_THAT(error("fields { path: 'er.replay_weight' uniform { min: 3 max: 3 } }"),
               HasSubstr("the interval 3 .. 3 must have min < max"));
   EXPECT_THAT(error("fields { path: 'er.replay_weight' log_uniform { min: 0 max: 3 } }"),
@@ -112,6 +114,27 @@ TEST(SearchTest, MistakesAreNamed) {
               HasSubstr("stands twice"));
   EXPECT_THAT(error("fields { path: 'agem.reference_batch_size' uniform { min: 1 max: 2 } }"),
               HasSubstr("agem"));
+  EXPECT_THAT(error("fields { path: 'name' choices { value: ['a', 'b'] } }"),
+              HasSubstr("is the method's name"));
+}
+
+// Not only those that happen to be drawn.
+TEST(SearchTest, EveryValueThatCouldBeDrawnIsInItsFieldsRange) {
+  const auto error = [](const std::string& fields) {
+    return std::string(CheckSearch(Er(), Search(fields)).message());
+  };
+  EXPECT_EQ(error("fields { path: 'training.learning_rate' log_uniform { min: 1e-9 max: 100 } }"),
+            "");
+  EXPECT_THAT(
+      error("fields { path: 'training.learning_rate' log_uniform { min: 1e-9 max: 100.0000001 } }"),
+      ::testing::AllOf(HasSubstr("path \"training.learning_rate\""), HasSubstr("100.0000001"),
+                       HasSubstr("<= 100")));
+  EXPECT_THAT(error("fields { path: 'training.momentum' uniform { min: -0.001 max: 0.5 } }"),
+              HasSubstr("-0.001"));
+  EXPECT_THAT(error("fields { path: 'training.batch_size' uniform { min: 0.4 max: 8 } }"),
+              HasSubstr("training.batch_size = 0"));
+  EXPECT_THAT(error("fields { path: 'training.batch_size' choices { value: ['8', '0'] } }"),
+              HasSubstr("training.batch_size = 0"));
 }
 
 TEST(SearchTest, NamesOfTrialsAreNumbered) {
