@@ -20,7 +20,25 @@ namespace {
 constexpr char kFitPrefix[] = "fit.";
 constexpr char kOutcomeUnit[] = "outcome";
 constexpr char kSquaredUnit[] = "outcome^2";
+constexpr char kSlopeUnit[] = "slope";
 constexpr size_t kAverages = 2;  // ATE and ATT.
+
+// Of y over x; none where x does not vary.
+std::optional<double> SlopeOf(std::span<const double> x, std::span<const double> y) {
+  const auto n = static_cast<double>(x.size());
+  double mean = 0, size = 0;
+  for (const double value : x) {
+    mean += value / n;
+    size += value * value;
+  }
+  double squares = 0, products = 0;
+  for (size_t i = 0; i < x.size(); ++i) {
+    squares += (x[i] - mean) * (x[i] - mean);
+    products += (x[i] - mean) * y[i];
+  }
+  if (!(squares > 1e-20 * size)) return std::nullopt;
+  return products / squares;
+}
 
 }  // namespace
 
@@ -142,6 +160,10 @@ population::UnitResults AtlasUnit::Results() const {
                              .y = add_part("effect", kAverages, errors_[0].size())};
   for (size_t i = 0; i < points; ++i) {
     curve.x.push_back(truth.mean_outcome[1][i] - truth.mean_outcome[0][i]);
+  }
+  // Of errors, which is that of predictions less 1.
+  if (const auto slope = SlopeOf(curve.x, curve.y); slope.has_value()) {
+    add("effect_slope_bias", kSlopeUnit, *slope);
   }
   results.curves.push_back(std::move(curve));
   return results;

@@ -11,8 +11,11 @@
 // Results. Of the units of the sample: ate_bias and att_bias, the mean error of the fits with its
 // sign against the mean effects of those units, ate_error and att_error, the mean magnitude; at the
 // test units: sqrt_pehe_out, the mean over fits, and the curve "error of effects", the mean error
-// of the fits at each. With four fits ate_split, ate_initialisation, ate_interaction, att_...,
-// effect_...: their squared contrasts (bias_variance.h). In the unit of the outcome, or its square.
+// of the fits at each; effect_slope_bias, the slope of the regression of their mean prediction on
+// the true effect over the test units, less 1: below 0 where effects are drawn to a constant;
+// absent where all true effects are equal. With four fits ate_split, ate_initialisation,
+// ate_interaction, att_..., effect_...: their squared contrasts (bias_variance.h). In the unit of
+// the outcome, or its square; the slope has none.
 //
 //   auto unit = AtlasUnit::Create({.key = {"alpha_1_beta_0", "kappa_2_n_500", "realisation", "3"},
 //                                  .generator = generator, .n = 500, .test = test,

@@ -40,11 +40,13 @@ std::shared_ptr<const Observations> TestUnits() {
 // covariate, N(0, 1 / n)), the split's and the initialisation's (N(0, 1) by their streams).
 struct Parts {
   double bias, sample, split, initialisation;
+  double covariate = 0;  // Times the first covariate of each unit, to its effect.
 };
 
 class FakeFit final : public ModelFit {
  public:
-  FakeFit(double effect, int64_t steps) : effect_(effect), steps_(steps) {}
+  FakeFit(double effect, double covariate, int64_t steps)
+      : effect_(effect), covariate_(covariate), steps_(steps) {}
   int64_t steps() const override { return steps_; }
   int64_t steps_done() const override { return done_; }
   absl::Status Advance(int64_t steps) override {
@@ -52,7 +54,9 @@ class FakeFit final : public ModelFit {
     return absl::OkStatus();
   }
   absl::StatusOr<Predictions> Predict(kernels::MatrixView<const double> x) const override {
-    return Predictions{.effect = {std::vector<double>(x.rows, effect_)}};
+    Predictions predictions = {.effect = {std::vector<double>(x.rows, effect_)}};
+    for (int64_t i = 0; i < x.rows; ++i) predictions.effect[0][i] += covariate_ * x(i, 0);
+    return predictions;
   }
   absl::Status Save(absl::string_view prefix, record::SafetensorsWriter& writer) const override {
     const int64_t done[] = {done_};
@@ -68,6 +72,7 @@ class FakeFit final : public ModelFit {
 
  private:
   double effect_;
+  double covariate_;
   int64_t steps_;
   int64_t done_ = 0;
 };
@@ -81,7 +86,7 @@ ModelFactory Fake(const Parts& parts, int64_t steps = 3) {
     const double error = parts.bias + parts.sample * std::sqrt(kUnits) * mean +
                          parts.split * data.held_out_stream->Normal() +
                          parts.initialisation * data.stream.Normal();
-    return std::make_unique<FakeFit>(1 + error, steps);
+    return std::make_unique<FakeFit>(1 + error, parts.covariate, steps);
   };
 }
 
@@ -149,6 +154,51 @@ TEST(AtlasUnitTest, ErrorsAreThoseOfTheFits) {
   for (const double error : results.curves[0].y) EXPECT_NEAR(error, -0.25, 1e-12);
   for (const population::Measurement& measurement : results.measurements) {
     EXPECT_THAT(measurement.metric, ::testing::Not(HasSubstr("split")));
+  }
+}
+
+TEST(AtlasUnitTest, TheSlopeIsThatOfPredictedOnTrueEffects) {
+  HonestConfig knobs = kKnobs;
+  knobs.effect_only = 2;
+  knobs.effect_sd = 1;
+  const auto generator = HonestGenerator::Create(knobs, random::Stream(1));
+  ASSERT_TRUE(generator.ok());
+  const auto results_of = [&](const Parts& parts) {
+    auto unit = AtlasUnit::Create(
+        {.key = {"alpha_0_beta_0", "kappa_1_n_64", "realisation", "1"},
+         .generator = *generator,
+         .n = kUnits,
+         .test = std::make_shared<const Observations>(*AtlasTestUnits(*generator, 30, 1)),
+         .model = Fake(parts),
+         .seed = 1});
+    EXPECT_TRUE(unit.ok()) << unit.status();
+    EXPECT_TRUE((*unit)->Advance(100).ok());
+    return (*unit)->Results();
+  };
+  // What is predicted for all alike has slope 0.
+  EXPECT_NEAR(Metric(results_of({.bias = 0.3}), "effect_slope_bias"), -1, 1e-12);
+
+  const population::UnitResults results = results_of({.bias = 0.3, .covariate = 0.7});
+  const population::Curve& curve = results.curves[0];
+  double x = 0, y = 0, xx = 0, xy = 0;
+  const auto n = static_cast<double>(curve.x.size());
+  for (size_t i = 0; i < curve.x.size(); ++i) {
+    const double predicted = curve.x[i] + curve.y[i];
+    x += curve.x[i];
+    y += predicted;
+    xx += curve.x[i] * curve.x[i];
+    xy += curve.x[i] * predicted;
+  }
+  const double slope = (n * xy - x * y) / (n * xx - x * x);
+  EXPECT_GT(std::abs(slope), 1e-3);
+  EXPECT_NEAR(Metric(results, "effect_slope_bias"), slope - 1, 1e-9);
+}
+
+TEST(AtlasUnitTest, EqualEffectsHaveNoSlope) {
+  const auto unit = MakeUnit({.bias = 0.3}, 1);
+  ASSERT_TRUE((*unit)->Advance(100).ok());
+  for (const population::Measurement& measurement : (*unit)->Results().measurements) {
+    EXPECT_NE(measurement.metric, "effect_slope_bias");
   }
 }
 

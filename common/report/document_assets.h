@@ -277,6 +277,13 @@ inline constexpr char kReportScript[] = R"js(
     return [traces, result];
   }
 
+  // Two decimals; of numbers with a scale of their own, two digits of small ones.
+  function cellText(value, ownScale) {
+    const size = Math.abs(value);
+    if (ownScale && size < 0.1) return String(Number(value.toPrecision(2)));
+    return size < 100 ? value.toFixed(2) : value.toPrecision(3);
+  }
+
   // The numbers of a matrix, light on the dark half of the scale.
   function cellTexts(plot) {
     const values = plot.values.flat().filter((value) => value !== null);
@@ -288,8 +295,7 @@ inline constexpr char kReportScript[] = R"js(
     return {
       type: "scatter", mode: "text", x: cells.map((one) => one.column),
       y: cells.map((one) => one.row), hoverinfo: "skip",
-      text: cells.map((one) => Math.abs(one.value) < 100 ? one.value.toFixed(2)
-                                                         : one.value.toPrecision(3)),
+      text: cells.map((one) => cellText(one.value, plot.max === null)),
       textfont: { size: 11, color: cells.map(
         (one) => (one.value - low) / (high - low) < 0.47 ? "#fff" : "#000") },
     };

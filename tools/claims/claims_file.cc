@@ -69,10 +69,18 @@ std::vector<uint64_t> Seeds(const std::string& field, const std::string& text, E
 }
 
 void CheckContrast(const std::string& field, const ContrastConfig& contrast, Errors& errors) {
-  const bool deviation = contrast.quantity() == ContrastConfig::DEVIATION;
-  if (contrast.has_constant() && deviation) {
-    errors.Add(field + ".constant",
-               "has no spread to compare with; DEVIATION needs a baseline in its place");
+  const bool spread = contrast.quantity() == ContrastConfig::DEVIATION ||
+                      contrast.quantity() == ContrastConfig::VARIANCE;
+  if (contrast.has_constant() && spread) {
+    errors.Add(field + ".constant", absl::StrCat("has no spread to compare with; ",
+                                                 ContrastConfig::Quantity_Name(contrast.quantity()),
+                                                 " needs a baseline in its place"));
+  }
+  if (contrast.quantity() == ContrastConfig::SQUARED_BIAS &&
+      contrast.scale() == ContrastConfig::LOG_RATIO) {
+    errors.Add(field + ".scale",
+               "is LOG_RATIO; a SQUARED_BIAS is estimated below 0, too, so that only a DIFFERENCE "
+               "can be told");
   }
   if (contrast.has_constant() && contrast.scale() == ContrastConfig::LOG_RATIO &&
       !(contrast.constant() > 0)) {
@@ -163,12 +171,33 @@ class Loader {
     }
     UseExperiment(field + ".experiment", claim.experiment());
     CheckContrast(field + ".contrast", claim.contrast(), errors_);
+    CheckReplicates(field + ".contrast", claim.experiment(), claim.contrast());
     for (int c = 0; c < claim.controls_size(); ++c) {
       const ControlConfig& control = claim.controls(c);
       const std::string below = absl::StrCat(field, ".controls[", c, "]");
       CheckName(below + ".name", control.name(), errors_);
       if (control.has_experiment()) UseExperiment(below + ".experiment", control.experiment());
       CheckContrast(below + ".contrast", control.contrast(), errors_);
+      CheckReplicates(below + ".contrast",
+                      control.has_experiment() ? control.experiment() : claim.experiment(),
+                      control.contrast());
+    }
+  }
+
+  // The jackknife leaves one out, and of what is left there must be a variance.
+  void CheckReplicates(const std::string& field, const std::string& experiment,
+                       const ContrastConfig& contrast) {
+    if (contrast.quantity() != ContrastConfig::SQUARED_BIAS &&
+        contrast.quantity() != ContrastConfig::VARIANCE) {
+      return;
+    }
+    for (const ExperimentConfig& config : claims_.config.experiments()) {
+      const auto seeds = ParseSeeds(config.quick_seeds());
+      if (config.name() != experiment || !seeds.ok() || seeds->size() != 2) continue;
+      errors_.Add(
+          field + ".quantity",
+          absl::StrCat("is ", ContrastConfig::Quantity_Name(contrast.quantity()),
+                       ", which needs three replicates; ", base::Excerpt(experiment), " has two"));
     }
   }
 
@@ -225,8 +254,20 @@ Contrast ContrastOf(const ContrastConfig& config) {
       contrast.direction = Direction::kDifferent;
       break;
   }
-  contrast.quantity =
-      config.quantity() == ContrastConfig::DEVIATION ? Quantity::kDeviation : Quantity::kValue;
+  switch (config.quantity()) {
+    case ContrastConfig::VALUE:
+      contrast.quantity = Quantity::kValue;
+      break;
+    case ContrastConfig::DEVIATION:
+      contrast.quantity = Quantity::kDeviation;
+      break;
+    case ContrastConfig::SQUARED_BIAS:
+      contrast.quantity = Quantity::kSquaredBias;
+      break;
+    case ContrastConfig::VARIANCE:
+      contrast.quantity = Quantity::kVariance;
+      break;
+  }
   contrast.scale =
       config.scale() == ContrastConfig::LOG_RATIO ? Scale::kLogRatio : Scale::kDifference;
   return contrast;

@@ -151,6 +151,17 @@ TEST(LoadClaimsTest, ConstantsFitTheContrast) {
   EXPECT_THAT(
       ErrorOf(before, "constant: 1 direction: HIGHER smallest_effect: 0.5 quantity: DEVIATION"),
       HasSubstr("DEVIATION needs a baseline"));
+  EXPECT_THAT(
+      ErrorOf(before, "constant: 1 direction: HIGHER smallest_effect: 0.5 quantity: VARIANCE"),
+      HasSubstr("VARIANCE needs a baseline"));
+  EXPECT_THAT(ErrorOf(before, absl::StrCat(before, " quantity: SQUARED_BIAS scale: LOG_RATIO")),
+              AllOf(HasSubstr(".scale"), HasSubstr("only a DIFFERENCE")));
+  EXPECT_THAT(std::string(Load(absl::StrReplaceAll(
+                                   kGood, {{"5..7", "5..6"},
+                                           {before, absl::StrCat(before, " quantity: VARIANCE")}}))
+                              .status()
+                              .message()),
+              HasSubstr("VARIANCE, which needs three replicates; strolls has two"));
   EXPECT_TRUE(Load(absl::StrReplaceAll(
                        kGood, {{before, "constant: 0 direction: HIGHER smallest_effect: 0.5"}}))
                   .ok());

@@ -192,6 +192,28 @@ TEST_F(ClaimsProgramTest, VerdictsAreThoseOfWalksAddedUpByHand) {
                             HasSubstr("runs/claims/CLAIMS.md")));
 }
 
+TEST_F(ClaimsProgramTest, VariancesAreComparedOverAllReplicates) {
+  WriteClaims(absl::StrReplaceAll(kClaims,
+                                  {{"direction: HIGHER smallest_effect: 0.1",
+                                    "direction: HIGHER smallest_effect: 0.1 quantity: VARIANCE"}}));
+  ASSERT_TRUE(RunWith({}).ok());
+  const auto variance = [](const std::string& walker) {
+    double mean = 0, squares = 0;
+    for (uint64_t seed = 5; seed <= 7; ++seed) mean += Position(seed, walker) / 3;
+    for (uint64_t seed = 5; seed <= 7; ++seed) {
+      squares += (Position(seed, walker) - mean) * (Position(seed, walker) - mean);
+    }
+    return squares / 2;
+  };
+  const nlohmann::json ahead = Claim("left_is_ahead");
+  EXPECT_NEAR(ahead["effect"].get<double>(), variance("left") - variance("right"), 1e-9);
+  EXPECT_EQ(ahead["quantity"], "variance");
+  EXPECT_EQ(ahead["values"][0], Position(5, "left"));
+  EXPECT_THAT(Read("runs/claims/CLAIMS.md"),
+              AllOf(HasSubstr("variance of `position` of `left` (`line`) is higher than"),
+                    HasSubstr("| effect, metre² |")));
+}
+
 TEST_F(ClaimsProgramTest, ControlsSayWhetherTheyAreAsExpected) {
   ASSERT_TRUE(RunWith({}).ok());
   const nlohmann::json controls = Claim("more_than_twenty")["controls"];

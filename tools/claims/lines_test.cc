@@ -1,5 +1,6 @@
 #include "tools/claims/lines.h"
 
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -51,8 +52,8 @@ class LinesTest : public ::testing::Test {
     return absl::NotFoundError(line);
   }
 
-  // Runs all experiments of a line's claims in small, on two replicates: a group, method or metric
-  // that a run does not have is an error.
+  // Runs all experiments of a line's claims in small, on three replicates: a group, method or
+  // metric that a run does not have is an error.
   void ExpectAllNamesExist(
       const std::string& line, const std::string& data,
       const std::function<std::vector<std::string>(const ClaimedExperiment&)>& settings) {
@@ -65,14 +66,14 @@ class LinesTest : public ::testing::Test {
       auto small = experiment::LoadConfiguration(*claims->line, experiment.command, surroundings_);
       ASSERT_TRUE(small.ok()) << small.status().message();
       experiment.config = *std::move(small);
-      experiment.quick_seeds.resize(2);
+      experiment.quick_seeds.resize(3);
     }
     const auto results = MeasureClaims(
         {&*claims, 1}, {.runs = "small_" + line, .data = data, .threads = 2}, surroundings_);
     ASSERT_TRUE(results.ok()) << results.status().message();
     for (const ClaimAnswer& claim : (*results)[0].claims) {
       if (claim.claim.has_not_testable_here()) continue;
-      EXPECT_EQ(claim.answer->replicates.size(), 2) << claim.claim.name();
+      EXPECT_EQ(claim.answer->replicates.size(), 3) << claim.claim.name();
       EXPECT_EQ(claim.answer->missing, "") << claim.claim.name();
       for (const ControlAnswer& control : claim.controls) {
         EXPECT_EQ(control.answer.missing, "") << claim.claim.name() << control.control.name();
@@ -100,8 +101,10 @@ TEST_F(LinesTest, ClaimsAreMeasuredOnFreshSeeds) {
     const auto claims = Load(known.line->name());
     ASSERT_TRUE(claims.ok()) << claims.status().message();
     for (const ClaimedExperiment& experiment : claims->experiments) {
-      EXPECT_GE(experiment.full_seeds.front(), 100) << experiment.name;
-      EXPECT_LT(experiment.full_seeds.back(), 1000) << experiment.name;
+      for (const uint64_t seed : experiment.full_seeds) {
+        // Of development; of searches.
+        EXPECT_TRUE(seed >= 100 && (seed < 1000 || seed >= 2000)) << experiment.name << seed;
+      }
       EXPECT_GE(experiment.quick_seeds.size(), 5) << experiment.name;
       EXPECT_GE(experiment.full_seeds.size(), 20) << experiment.name;
     }

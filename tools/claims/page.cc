@@ -30,6 +30,11 @@ constexpr char kHowToRead[] =
     "at\n"
     "0.05; claims of a family share that level by Holm's method.\n"
     "\n"
+    "Variances over replicates and squared biases, the squares of means over replicates less what\n"
+    "chance adds to them, are compared by the jackknife: pairs are then of pseudo-values, whose "
+    "means\n"
+    "they are.\n"
+    "\n"
     "- **seen**: different in the claimed direction, and at least as large as what is of interest; "
     "of a\n"
     "  claim of sameness: equivalent.\n"
@@ -83,11 +88,25 @@ std::string AgainstText(const ContrastConfig& contrast) {
                                  : Number(contrast.constant());
 }
 
+// What stands before the metric's name.
+const char* QuantityText(ContrastConfig::Quantity quantity) {
+  switch (quantity) {
+    case ContrastConfig::VALUE:
+      return "";
+    case ContrastConfig::DEVIATION:
+      return "distance from the median of ";
+    case ContrastConfig::SQUARED_BIAS:
+      return "squared mean of ";
+    case ContrastConfig::VARIANCE:
+      return "variance of ";
+  }
+  return "";
+}
+
 // "`average_accuracy` of `mc_sgd` is higher than that of `er`"
 std::string ContrastText(const ContrastConfig& contrast) {
-  const std::string what = absl::StrCat(
-      contrast.quantity() == ContrastConfig::DEVIATION ? "distance from the median of " : "", "`",
-      contrast.metric(), "`");
+  const std::string what =
+      absl::StrCat(QuantityText(contrast.quantity()), "`", contrast.metric(), "`");
   std::string relation;
   switch (contrast.direction()) {
     case ContrastConfig::HIGHER:
@@ -109,7 +128,10 @@ std::string ContrastText(const ContrastConfig& contrast) {
 
 // The unit that effects are in.
 std::string ScaleText(const Answer& answer) {
-  return answer.contrast.scale() == ContrastConfig::LOG_RATIO ? "log ratio" : answer.unit;
+  if (answer.contrast.scale() == ContrastConfig::LOG_RATIO) return "log ratio";
+  const bool squared = answer.contrast.quantity() == ContrastConfig::SQUARED_BIAS ||
+                       answer.contrast.quantity() == ContrastConfig::VARIANCE;
+  return absl::StrCat(answer.unit, squared ? "²" : "");
 }
 
 // As a shell reads it back.

@@ -14,9 +14,48 @@
 namespace perennial::claims {
 namespace {
 
+// Jackknife pseudo-values of the squared bias or the variance.
+absl::StatusOr<std::vector<double>> PseudoValues(const Contrast& contrast,
+                                                 absl::Span<const double> values) {
+  const bool squared_bias = contrast.quantity == Quantity::kSquaredBias;
+  const bool logarithm = contrast.scale == Scale::kLogRatio;
+  if (squared_bias && logarithm) {
+    return absl::InvalidArgumentError("a squared bias is estimated below 0, too: no ratio of it");
+  }
+  const auto n = static_cast<double>(values.size());
+  if (values.size() < 3) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "a squared bias or a variance needs three replicates, there are ", values.size()));
+  }
+  PERENNIAL_ASSIGN_OR_RETURN(const stats::Summary summary, stats::Summarize(values));
+  double squares = 0;
+  for (const double value : values) squares += std::pow(value - summary.mean, 2);
+  double smallest = squares;  // A variance must be left whichever replicate is left out.
+  const auto statistic = [&](double mean, double sum, double count) {
+    const double variance = sum / (count - 1);
+    if (squared_bias) return mean * mean - variance / count;
+    return logarithm ? std::log(variance) : variance;
+  };
+  const double all = statistic(summary.mean, squares, n);
+  std::vector<double> result;
+  for (const double value : values) {
+    const double away = value - summary.mean;
+    const double sum = std::max(squares - away * away * n / (n - 1), 0.0);
+    smallest = std::min(smallest, sum);
+    result.push_back(n * all - (n - 1) * statistic(summary.mean - away / (n - 1), sum, n - 1));
+  }
+  if (logarithm && !(smallest > 0)) {
+    return absl::InvalidArgumentError("a ratio of variances needs variances above 0");
+  }
+  return result;
+}
+
 // What is compared of one side's values.
 absl::StatusOr<std::vector<double>> Transformed(const Contrast& contrast,
                                                 absl::Span<const double> values) {
+  if (contrast.quantity == Quantity::kSquaredBias || contrast.quantity == Quantity::kVariance) {
+    return PseudoValues(contrast, values);
+  }
   std::vector<double> result(values.begin(), values.end());
   if (contrast.quantity == Quantity::kDeviation) {
     PERENNIAL_ASSIGN_OR_RETURN(const stats::Summary summary, stats::Summarize(result));

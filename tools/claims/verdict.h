@@ -3,7 +3,17 @@
 //
 // A contrast is the paired difference method - against over the replicates (against may be a
 // constant), or of the logarithms, or of absolute deviations from each method's median (Brown and
-// Forsythe's, in pairs). It is tested twice: for a difference, by the two-sided paired t test, and
+// Forsythe's, in pairs). Squared bias and variance belong to all replicates together; of these the
+// pair is one of jackknife pseudo-values
+//
+//   n q - (n - 1) q_i,   q = mean^2 - s^2 / n, s^2 or log s^2;  q_i the same without replicate i
+//
+// (Arvesen 1969, "Jackknifing U-statistics", Annals of Mathematical Statistics 40; of log s^2
+// Miller 1968, "Jackknifing variances", the same journal 39), whose mean is q: of the first two
+// exactly, without bias, of the logarithm but for terms of order 1 / n^2. Common random numbers
+// stay paired.
+//
+// A contrast is tested twice: for a difference, by the two-sided paired t test, and
 // for equivalence within +-smallest_effect, by TOST (common/stats/equivalence.h). Each of the two
 // kinds of p values is Holm-adjusted over the claims of a family; verdicts rest on the adjusted
 // ones, at the level 0.05:
@@ -41,7 +51,7 @@ inline constexpr double kLevel = 0.05;
 inline constexpr double kPower = 0.8;
 
 enum class Direction { kHigher, kLower, kSame, kDifferent };
-enum class Quantity { kValue, kDeviation };
+enum class Quantity { kValue, kDeviation, kSquaredBias, kVariance };
 enum class Scale { kDifference, kLogRatio };
 
 struct Contrast {
@@ -69,8 +79,9 @@ struct Finding {
 };
 
 // `against` holds as many values as `values`, in the same order of replicates. InvalidArgument for
-// fewer than two, for one that is not finite, or for a logarithm of what is not above 0 (its index
-// is named).
+// fewer than two (squared bias and variance: three), for one that is not finite, for a logarithm of
+// what is not above 0 (its index is named) or of a variance of 0, or for one of a squared bias,
+// whose estimate can lie below 0.
 absl::StatusOr<Finding> Measure(const Contrast& contrast, absl::Span<const double> values,
                                 absl::Span<const double> against);
 

@@ -81,6 +81,46 @@ TEST(MeasureTest, WhatIsDetectableIsThatOfTheNormalDistributionForManyReplicates
               (stats::NormalQuantile(0.975) + stats::NormalQuantile(0.8)) * error, 5e-3 * error);
 }
 
+TEST(MeasureTest, SquaredBiasAndVarianceAreThoseWithoutBias) {
+  const std::vector<double> a = {1, 2, 6, -1}, b = {0, 3, 0, 1};
+  // Means 2 and 1, sums of squares about them 26 and 6.
+  const auto effect = [&](Quantity quantity) {
+    return Measure({.smallest_effect = 1, .quantity = quantity}, a, b).value().effect;
+  };
+  EXPECT_NEAR(effect(Quantity::kVariance), 26.0 / 3 - 6.0 / 3, 1e-12);
+  EXPECT_NEAR(effect(Quantity::kSquaredBias), (4 - 26.0 / 12) - (1 - 6.0 / 12), 1e-12);
+}
+
+TEST(MeasureTest, TheErrorOfARatioOfVariancesIsThatOfNormalTheory) {
+  constexpr int kReplicates = 2001;
+  // In orders that have nothing to do with each other: 700 and 1153 are prime to 2001.
+  std::vector<double> wide, narrow;
+  for (int64_t i = 0; i < kReplicates; ++i) {
+    const auto at = [&](int64_t rank) {
+      return stats::NormalQuantile((static_cast<double>(rank % kReplicates) + 0.5) / kReplicates);
+    };
+    wide.push_back(5 + 2 * at(700 * i));
+    narrow.push_back(at(1153 * i * i * i + i));
+  }
+  const Finding finding =
+      Measure({.smallest_effect = 0.1, .quantity = Quantity::kVariance, .scale = Scale::kLogRatio},
+              wide, narrow)
+          .value();
+  const double error = std::sqrt(2.0 * 2 / kReplicates);
+  const double half = (finding.interval->high - finding.interval->low) / 2;
+  EXPECT_NEAR(half, stats::NormalQuantile(0.975) * error, 0.1 * error);
+  EXPECT_NEAR(finding.effect, std::log(4), 2 * error);
+}
+
+TEST(MeasureTest, WithoutSpreadTheVarianceIsZero) {
+  const Finding finding =
+      Measure(
+          {.direction = Direction::kLower, .smallest_effect = 1, .quantity = Quantity::kVariance},
+          {{0.1, 0.1, 0.1, 0.1}}, {{1, 2, 6, -1}})
+          .value();
+  EXPECT_NEAR(finding.effect, -26.0 / 3, 1e-12);
+}
+
 TEST(MeasureTest, RefusesWhatCannotBeCompared) {
   const auto error = [](const Contrast& contrast, const std::vector<double>& a,
                         const std::vector<double>& b) {
@@ -90,6 +130,17 @@ TEST(MeasureTest, RefusesWhatCannotBeCompared) {
   EXPECT_NE(error({.smallest_effect = 1}, {1, 2}, {2}), "");
   EXPECT_THAT(error({.smallest_effect = 1, .scale = Scale::kLogRatio}, {1, 0, 2}, {1, 1, 1}),
               HasSubstr("value 1 is 0: a ratio needs values above 0"));
+  EXPECT_THAT(error({.smallest_effect = 1, .quantity = Quantity::kVariance}, {1, 2}, {1, 1}),
+              HasSubstr("needs three replicates, there are 2"));
+  const Contrast ratio = {
+      .smallest_effect = 1, .quantity = Quantity::kVariance, .scale = Scale::kLogRatio};
+  EXPECT_THAT(error(ratio, {1, 2, 4}, {1, 1, 1}), HasSubstr("needs variances above 0"));
+  // Nothing varies without the third.
+  EXPECT_THAT(error(ratio, {1, 2, 4}, {1, 1, 2}), HasSubstr("needs variances above 0"));
+  EXPECT_THAT(
+      error({.smallest_effect = 1, .quantity = Quantity::kSquaredBias, .scale = Scale::kLogRatio},
+            {1, 2, 4}, {1, 1, 2}),
+      HasSubstr("no ratio of it"));
 }
 
 TEST(JudgeTest, ALargeDifferenceIsSeenInItsDirection) {

@@ -16,13 +16,30 @@ assert scipy.__version__ == "1.17.1" and numpy.__version__ == "2.4.6"
 
 A = [0.631, 0.615, 0.642, 0.608, 0.627, 0.655, 0.619]
 B = [0.612, 0.609, 0.618, 0.611, 0.601, 0.630, 0.615]
+SIGNED_A = [0.31, -0.12, 0.05, 0.44, -0.27, 0.18, 0.09, -0.02, 0.26]
+SIGNED_B = [0.22, -0.03, -0.08, 0.21, -0.11, 0.15, -0.04, 0.06, 0.12]
+
+
+def jackknife(quantity, scale, values):
+    """Pseudo-values, by leaving each value out."""
+    def statistic(sample):
+        variance = sample.var(ddof=1)
+        if quantity == "kSquaredBias":
+            return sample.mean()**2 - variance / len(sample)
+        return numpy.log(variance) if scale == "kLogRatio" else variance
+
+    n = len(values)
+    without = [statistic(numpy.delete(values, i)) for i in range(n)]
+    return n * statistic(values) - (n - 1) * numpy.array(without)
 
 
 def row(quantity, scale, a, b, margin):
     x, y = numpy.array(a), numpy.array(b)
-    if quantity == "kDeviation":
+    if quantity in ("kSquaredBias", "kVariance"):
+        x, y = (jackknife(quantity, scale, side) for side in (x, y))
+    elif quantity == "kDeviation":
         x, y = abs(x - numpy.median(x)), abs(y - numpy.median(y))
-    if scale == "kLogRatio":
+    if scale == "kLogRatio" and quantity != "kVariance":
         x, y = numpy.log(x), numpy.log(y)
     d = x - y
     n, df = len(d), len(d) - 1
@@ -55,6 +72,11 @@ def main():
         out.write(row("kValue", "kLogRatio", A, B, 0.05))
         out.write(row("kDeviation", "kDifference", A, B, 0.002))
         out.write(row("kDeviation", "kDifference", A[:6], B[1:], 0.02))
+        out.write(row("kSquaredBias", "kDifference", A, B, 0.02))
+        out.write(row("kSquaredBias", "kDifference", SIGNED_A, SIGNED_B, 0.1))
+        out.write(row("kVariance", "kDifference", SIGNED_A, SIGNED_B, 0.05))
+        out.write(row("kVariance", "kLogRatio", SIGNED_A, SIGNED_B, 0.2))
+        out.write(row("kVariance", "kLogRatio", A[:3], B[:3], 0.2))
 
 
 if __name__ == "__main__":

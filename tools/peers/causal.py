@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""Models of treatment effects beside CATENets, causalml and EconML: the same units, one thread.
+"""Models of treatment effects beside CATENets, causalml and EconML, and distances between samples
+beside POT: the same units, one thread.
 
   python3 tools/peers/causal.py --ours COMMAND [--table speed|accuracy] [--sets 0..9]
                                 [--methods NAMES] [--peers NAMES] [--rounds N] [--csv FILE]
+  python3 tools/peers/causal.py --ours PROGRAM --table balance [--rounds N] [--csv FILE]
   python3 tools/peers/causal.py --check_only [--ours COMMAND]
 
 COMMAND is //causal:sample_times with the arguments that choose data and methods, for instance
@@ -10,6 +12,8 @@ COMMAND is //causal:sample_times with the arguments that choose data and methods
 object for each ("method", "seed", "steps", "steps_cpu_s", "fit_cpu_s", "sqrt_pehe_in",
 "sqrt_pehe_out", "ate_error"), and writes the units of each seed as .npy files, which the peers are
 given (causal/sample_times.cc names them).
+
+PROGRAM is //causal/balance:balance_times: distances between samples, beside POT.
 
 Before steps are timed, all their forms must reproduce a reference in double from the same initial
 weights (--check_only stops there); with --ours, from the weights that ours begins with, and ours
@@ -30,6 +34,7 @@ import contextlib
 import csv
 import dataclasses
 import gc
+import hashlib
 import importlib.metadata
 import io
 import json
@@ -79,6 +84,11 @@ class Size:
     steps: int  # Of one of our samples; of the peers' `peer_steps`.
     peer_steps: int
 
+
+# Of distances between samples, relative.
+BALANCE_TOLERANCE = 1e-9
+# CPU time of all evaluations of a form in a round, one at least.
+BALANCE_SECONDS = 0.1
 
 SIZES = (Size("64/32", (64, 64, 64), (32, 32), steps=4200, peer_steps=700),
          Size("200/100", (200, 200, 200), (100, 100), steps=700, peer_steps=350))
@@ -753,7 +763,7 @@ def measure_accuracy(options, ours):
             warm_up(options.peers, samples[options.sets[0]])
             for number, peer in ((s, p) for s in options.sets for p in options.peers):
                 try:
-                    run = run_peer(peer, samples[number])
+                    run = kept_or_run(peer, samples[number], bool(options.samples))
                 except Exception as error:  # A peer that fails leaves the others alone.
                     note(f"set {number}, {peer}: {error!r}")
                     continue
@@ -765,6 +775,28 @@ def measure_accuracy(options, ours):
         if options.csv:
             write_csv(options.csv, [field.name for field in dataclasses.fields(Run)],
                       [dataclasses.astuple(run) for run in runs])
+
+
+def kept_or_run(peer, sample, keep):
+    """Fits of peers take hours: with --samples each is kept beside its units, for a comparison that
+    was interrupted or is made again with other methods of ours."""
+    path = sample.path(f"peer_{peer}").removesuffix(".npy") + ".json"
+    units = hashlib.sha256(b"".join(
+        np.ascontiguousarray(values).tobytes() for values in
+        (sample.x, sample.t, sample.y, sample.effect, sample.rows_in, sample.rows_out))).hexdigest()
+    library = next((name for name in ("catenets", "causalml", "econml") if peer.startswith(name)))
+    about = {"units": units, "version": importlib.metadata.version(library)}
+    if keep and os.path.exists(path):
+        with open(path, encoding="utf-8") as file:
+            kept = json.load(file)
+        if {key: kept.get(key) for key in about} == about:
+            return Run(**kept["run"])
+    run = run_peer(peer, sample)
+    if keep:
+        with open(path + ".new", "w", encoding="utf-8") as file:
+            json.dump({**about, "run": dataclasses.asdict(run)}, file)
+        os.replace(path + ".new", path)
+    return run
 
 
 def warm_up(peers, sample):
@@ -824,6 +856,136 @@ def print_accuracy(runs, options):
                        "{:.2f} [{:.2f}, {:.2f}], {} of {}".format(*values))
         rows.append(row)
     table(["peer", *(f"ours: {method}" for method in options.methods)], rows)
+
+
+# --- Distances between samples --------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Distance:
+    """One distance between two samples, and what it is called with."""
+    name: str  # As balance_times knows it.
+    x: np.ndarray
+    y: np.ndarray
+    iterations: int = 0
+    epsilon: float = 0  # In the unit of costs.
+
+    def shown(self):
+        names = {"w1": "W1", "w2": "W2 squared", "sinkhorn": "Sinkhorn",
+                 "sinkhorn_divergence": "Sinkhorn divergence"}
+        return names[self.name] + (f", {self.iterations} iterations" if self.iterations else "")
+
+    def size(self):
+        sizes = f"{len(self.x):,} and {len(self.y):,}"
+        return f"{sizes} x {self.x.shape[1]}" if self.x.ndim == 2 else sizes
+
+
+def distances():
+    random = np.random.default_rng(11)
+    for n in (100, 1000, 100_000):
+        for m in (n, n // 4 + 3):
+            x, y = random.standard_normal(n), 0.5 + 1.3 * random.standard_normal(m)
+            for name in ("w1", "w2"):
+                yield Distance(name, x, y)
+    for n in (100, 500):
+        x, y = random.standard_normal((n, 32)), 0.2 + random.standard_normal((n, 32))
+        # A tenth of the mean cost, as our default.
+        epsilon = 0.1 * float(np.mean(np.sum((x[:, None] - y[None])**2, 2)))
+        for iterations in (20, 100):
+            for name in ("sinkhorn", "sinkhorn_divergence"):
+                yield Distance(name, x, y, iterations, epsilon)
+
+
+def pot_forms(distance):
+    """Name -> a call that gives the distance by POT."""
+    import ot  # Late: it looks for every library that it can be built on.
+
+    x, y = distance.x, distance.y
+    if distance.name in ("w1", "w2"):
+        p, metric = (1, "cityblock") if distance.name == "w1" else (2, "sqeuclidean")
+        return {"wasserstein_1d": lambda: float(ot.wasserstein_1d(x, y, p=p)),
+                "emd2_1d": lambda: float(ot.emd2_1d(x, y, metric=metric, dense=False))}
+
+    def transport(x, y, method):
+        """The dual's value at the last potentials, as ours."""
+        a, b = (np.full(len(points), 1 / len(points)) for points in (x, y))
+        _, log = ot.sinkhorn(a, b, ot.dist(x, y), distance.epsilon, method=method, log=True,
+                             numItermax=distance.iterations, stopThr=0, warn=False)
+        u, v = ((log["log_u"], log["log_v"]) if "log_u" in log else
+                (np.log(log["u"]), np.log(log["v"])))
+        return distance.epsilon * float(a @ (u - np.log(a)) + b @ (v - np.log(b)))
+
+    def value(method):
+        between = transport(x, y, method)
+        if distance.name == "sinkhorn":
+            return between
+        return between - (transport(x, x, method) + transport(y, y, method)) / 2
+
+    return {method: lambda method=method: value(method) for method in ("sinkhorn_log", "sinkhorn")}
+
+
+def our_distance(program, distance, folder, seconds=BALANCE_SECONDS):
+    command = shlex.split(program) + [f"--distance={distance.name}", f"--seconds={seconds}"]
+    if distance.iterations:
+        command += [f"--epsilon={distance.epsilon!r}", f"--iterations={distance.iterations}"]
+    for name in ("x", "y"):
+        path = os.path.join(folder, f"{name}.npy")
+        np.save(path, getattr(distance, name))
+        command.append(f"--{name}={path}")
+    try:
+        output = subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout
+        line = json.loads(output)
+        return tuple(line[key] for key in ("value", "cpu_s", "gradient_cpu_s"))
+    except (OSError, subprocess.CalledProcessError, ValueError, KeyError) as error:
+        raise OursError(f"{shlex.join(command)}: {error!r}; tools/bazel build "
+                        "//causal/balance:balance_times makes the program") from error
+
+
+def median_cpu_seconds(call):
+    """Of calls that take BALANCE_SECONDS together."""
+    times = []
+    while sum(times) < BALANCE_SECONDS:
+        times.append(cpu_seconds(call))
+    return float(np.median(times))
+
+
+def measure_balance(options, ours):
+    """Values first; then samples of all forms alternate, and medians of the rounds count."""
+    samples = []  # (distance, size, form, round, seconds)
+    worst = 0
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for distance in distances():
+            value, *_ = our_distance(options.ours, distance, folder, seconds=0)
+            forms = pot_forms(distance)
+            for form, call in forms.items():
+                error = abs(call() / value - 1)
+                worst = max(worst, error)
+                if not error <= BALANCE_TOLERANCE:
+                    sys.exit(f"{distance.shown()}, {distance.size()}: {form} says {call()!r}, ours "
+                             f"{value!r}")
+            times = {}
+            for number in range(options.rounds):
+                _, *seconds = our_distance(options.ours, distance, folder)
+                for form, one in zip(("ours", "ours, gradients"), seconds):
+                    times.setdefault(form, []).append(one)
+                gc.collect()
+                for form, call in forms.items():
+                    times.setdefault(form, []).append(median_cpu_seconds(call))
+            medians = {form: np.median(values) for form, values in times.items()}
+            samples += [(distance.shown(), distance.size(), form, number, one)
+                        for form, values in times.items() for number, one in enumerate(values)]
+            rows.append([distance.shown(), distance.size(),
+                         *(f"{1e6 * medians[form]:,.0f}" for form in ("ours", "ours, gradients")),
+                         *(f"{form} {1e6 * medians[form]:,.0f} "
+                           f"({medians[form] / medians['ours']:.1f})" for form in forms)])
+            note(f"{distance.shown()}, {distance.size()}: ours {1e6 * medians['ours']:.0f} us")
+    print(f"\nCPU microseconds of a distance in double, medians of {options.rounds} rounds; in "
+          "brackets how many times ours without gradients. Before they were timed, all values "
+          f"agreed within {worst:.1g} (relative).\n")
+    table(["", "sizes", "ours", "with both gradients", "POT", "POT, another form"], rows)
+    if options.csv:
+        write_csv(options.csv, ("distance", "sizes", "form", "round", "cpu_s"), samples)
 
 
 def table(header, rows):
@@ -893,9 +1055,11 @@ def rounds(text):
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--ours", help="the program of //causal:sample_times, with the arguments "
-                        "that choose a configuration")
-    parser.add_argument("--table", choices=("speed", "accuracy"), default="speed")
-    parser.add_argument("--rounds", type=rounds, default=5, help="of the speed table")
+                        "that choose a configuration; of the balance table that of "
+                        "//causal/balance:balance_times")
+    parser.add_argument("--table", choices=("speed", "accuracy", "balance"), default="speed")
+    parser.add_argument("--rounds", type=rounds, default=5,
+                        help="of the speed and balance tables")
     parser.add_argument("--sets", type=set_list, default="0..9",
                         help="realisations of the accuracy table, like 0,2,5 or 0..9")
     parser.add_argument("--methods", type=name_list,
@@ -903,7 +1067,8 @@ def parse_arguments():
                         help="of our configuration, shown in the accuracy table")
     parser.add_argument("--peers", type=peer_list, default=",".join(PEERS),
                         help=f"of {','.join(PEERS)}; all")
-    parser.add_argument("--samples", help="folder that keeps the accuracy table's units")
+    parser.add_argument("--samples", help="folder that keeps the accuracy table's units "
+                        "and the peers' fits")
     parser.add_argument("--csv", help="writes all measurements to this file")
     parser.add_argument("--check_only", action="store_true", help="compares results, times nothing")
     options = parser.parse_args()
@@ -926,9 +1091,11 @@ def main():
                   + ", ".join(f"{side} {error:.1g}" for side, error in worst.items()))
             return
         versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in (
-            "catenets", "causalml", "econml", "torch", "jax", "scikit-learn", "xgboost", "numpy"))
+            "catenets", "causalml", "econml", "torch", "jax", "scikit-learn", "xgboost", "numpy",
+            *(["pot"] if options.table == "balance" else [])))
         print(f"{versions}, core {', '.join(map(str, os.sched_getaffinity(0)))}")
-        {"speed": measure_speed, "accuracy": measure_accuracy}[options.table](options, ours)
+        {"speed": measure_speed, "accuracy": measure_accuracy,
+         "balance": measure_balance}[options.table](options, ours)
     except OursError as error:
         sys.exit(str(error))
 
