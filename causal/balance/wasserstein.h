@@ -57,12 +57,19 @@ class Wasserstein1d {
     double gradient;
     int64_t row;
   };
+  struct Key {
+    uint64_t bits;  // In the order of the values.
+    int64_t row;
+  };
   struct Sample {
     std::vector<Point> points;
+    std::vector<Key> keys;
+    std::vector<Key> scratch;
     int64_t size = 0;
   };
 
   static bool Sort(kernels::MatrixView<const T> values, std::span<const T> weights, Sample& sample);
+  static void SortKeys(Sample& sample);
   static void AddGradient(Sample& sample, double scale, kernels::MatrixView<T> gradient);
 
   WassersteinKind kind_;

@@ -109,6 +109,46 @@ TEST(Wasserstein1d, OfEqualSizesPairsTheSorted) {
   }
 }
 
+// Of all magnitudes and both signs, with zeros of both, and many equal: what a sort by digits could
+// get wrong. The oracle sorts by comparisons.
+template <typename T>
+void ExpectLargeSamplesAreSorted() {
+  random::Stream stream(6);
+  std::vector<T> x, y;
+  for (int i = 0; i < 3000; ++i) {
+    for (std::vector<T>* values : {&x, &y}) {
+      const double size = std::pow(10.0, stream.Uniform(-30, 5));
+      const double value = stream.Uniform() < 0.5 ? -size : size;
+      values->push_back(static_cast<T>(i % 7 == 0   ? -0.0
+                                       : i % 7 == 1 ? 0.0
+                                       : i % 7 == 2 ? std::round(10 * stream.Normal())
+                                                    : value));
+    }
+  }
+  const Answer<T> answer = Evaluate<T>(WassersteinKind::kW1, x, y);
+  std::vector<T> sorted_x = x, sorted_y = y;
+  std::ranges::sort(sorted_x);
+  std::ranges::sort(sorted_y);
+  double sum = 0;
+  for (size_t i = 0; i < x.size(); ++i) sum += std::abs(double{sorted_x[i]} - double{sorted_y[i]});
+  EXPECT_NEAR(answer.value, sum / std::ssize(x), 1e-10 * answer.value);
+  // Each row of a value has the pull of that value: the sum of a row's neighbours in the order.
+  for (size_t i = 0; i < x.size(); ++i) {
+    const auto [first, last] = std::ranges::equal_range(sorted_x, x[i]);
+    double pull = 0;
+    for (auto at = first; at != last; ++at) {
+      const T other = sorted_y[at - sorted_x.begin()];
+      pull += *at > other ? 1 : *at < other ? -1 : 0;
+    }
+    ASSERT_NEAR(answer.x[i], pull / (last - first) / std::ssize(x), 1e-9) << i;
+  }
+}
+
+TEST(Wasserstein1d, OfLargeSamplesPairsTheSorted) {
+  ExpectLargeSamplesAreSorted<float>();
+  ExpectLargeSamplesAreSorted<double>();
+}
+
 TEST(Wasserstein1d, OfUnequalSizesIsThatOfCopiesInEqualNumber) {
   random::Stream stream(3);
   for (const WassersteinKind kind : kKinds) {
