@@ -4,6 +4,7 @@
 #include <iterator>
 #include <numeric>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -111,13 +112,17 @@ absl::StatusOr<std::unique_ptr<experiment::Experiment>> CausalLine::Prepare(
   const CausalConfig& config = Cast(message);
   Sources sources;
   PERENNIAL_ASSIGN_OR_RETURN(sources.emplace_back(), MakeSampleSource(config.data(), data_folder));
-  experiment::NameSet groups;
-  PERENNIAL_RETURN_IF_ERROR(groups.Add("data", sources[0]->group()));
+  std::set<std::string> groups = {sources[0]->group()};
   for (int i = 0; i < config.more_data_size(); ++i) {
     PERENNIAL_ASSIGN_OR_RETURN(sources.emplace_back(),
                                MakeSampleSource(config.more_data(i), data_folder));
-    PERENNIAL_RETURN_IF_ERROR(
-        groups.Add(absl::StrCat("more_data[", i, "]"), sources.back()->group()));
+    const std::string group = sources.back()->group();
+    if (!groups.insert(group).second) {
+      return absl::InvalidArgumentError(absl::StrCat("more_data[", i,
+                                                     "]: there are data of the group ", group,
+                                                     " already, whose results could "
+                                                     "not be told from these"));
+    }
   }
   std::optional<AtlasStudy> atlas;
   if (!config.atlas().empty()) {

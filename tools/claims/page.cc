@@ -16,6 +16,9 @@
 namespace perennial::claims {
 namespace {
 
+// Of more, the page gives none: claims.json has all.
+constexpr int64_t kMaxReplicatesShown = 32;
+
 constexpr char kNone[] = "–";
 // Of the lines of replicates.
 constexpr size_t kColumns = 100;
@@ -50,7 +53,7 @@ constexpr char kHowToRead[] =
     "A control is a statement whose answer is known or expected beforehand; its tests are not\n"
     "adjusted. Where all replicates show the same difference there is nothing to test: it is what "
     "it\n"
-    "is.\n";
+    "is. Up to 32 replicates are listed one by one; `claims.json` has all.\n";
 
 const char* ExtentName(Extent extent) { return extent == Extent::kQuick ? "quick" : "full"; }
 
@@ -232,7 +235,7 @@ std::string ClaimText(const LineResults& line, const ClaimAnswer& claim) {
   }
   absl::StrAppend(&text, ". ", Plain(claim.claim.protocol()), "\n\n", NumbersText(answer), "\n");
   if (!claim.controls.empty()) absl::StrAppend(&text, ControlsText(claim), "\n");
-  if (answer.finding) {
+  if (answer.finding && std::ssize(answer.replicates) <= kMaxReplicatesShown) {
     absl::StrAppend(&text, "<details><summary>Every ", answer.over, "</summary>\n\n```\n",
                     ReplicatesText(answer));
     for (const ControlAnswer& control : claim.controls) {
