@@ -326,7 +326,8 @@ std::string SummaryText(const Output& output) {
   for (const report::Table& table : EffectTables(output)) {
     out << report::TerminalTable(table, kWidth) << "\n";
   }
-  out << "* is the estimate to read; naive compares the arms as they are.\n";
+  out << "* is the estimate to read; naive compares the arms as they are; the error of\n"
+         "plug_in leaves out that of its model.\n";
   std::vector<std::string> refutations;
   for (const RefutationRow& row : analysis.refutations) {
     refutations.push_back(absl::StrCat(
