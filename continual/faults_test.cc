@@ -1,19 +1,15 @@
 // The program as a user runs it: killed, given bad data, made to diverge.
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <functional>
-#include <sstream>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "common/base/file_io.h"
-#include "common/base/runfiles.h"
 #include "common/record/summary.h"
 #include "common/testing/faults.h"
 #include "common/testing/idx.h"
 #include "common/testing/process.h"
+#include "common/testing/program_fixture.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -22,8 +18,6 @@ namespace {
 
 using ::perennial::testing::KillAndResume;
 using ::perennial::testing::KilledRun;
-using ::perennial::testing::Process;
-using ::perennial::testing::ProcessOptions;
 using ::perennial::testing::ProcessResult;
 using ::perennial::testing::RunProcess;
 using ::testing::AllOf;
@@ -44,30 +38,20 @@ data::LabeledImages Made(int32_t count, int32_t side) {
 std::string IdxImages(int32_t count, int32_t side) { return testing::IdxImages(Made(count, side)); }
 std::string IdxLabels(int32_t count) { return testing::IdxLabels(Made(count, 1)); }
 
-class ContinualFaultsTest : public ::testing::Test {
+class ContinualFaultsTest : public testing::ProgramTest {
  protected:
   void SetUp() override {
-    folder_ = absl::StrCat(std::getenv("TEST_TMPDIR"), "/",
-                           ::testing::UnitTest::GetInstance()->current_test_info()->name());
-    std::filesystem::remove_all(folder_);
-    std::filesystem::create_directories(folder_ + "/data");
-    const auto binary = base::FindRunfile("perennial/continual/experiment");
-    ASSERT_TRUE(binary.ok()) << binary.status();
-    binary_ = *binary;
-    options_ = {.working_folder = folder_,
-                .environment = {{"BUILD_WORKING_DIRECTORY", folder_},
-                                {"PERENNIAL_CHECKPOINT_SECONDS", "0.05"}}};
-    Write("train-images-idx3-ubyte", IdxImages(60, 4));
-    Write("train-labels-idx1-ubyte", IdxLabels(60));
-    Write("t10k-images-idx3-ubyte", IdxImages(20, 4));
-    Write("t10k-labels-idx1-ubyte", IdxLabels(20));
+    ProgramTest::SetUp();
+    binary_ = Binary("continual/experiment");
+    options_.environment.emplace_back("PERENNIAL_CHECKPOINT_SECONDS", "0.05");
+    WriteData("train-images-idx3-ubyte", IdxImages(60, 4));
+    WriteData("train-labels-idx1-ubyte", IdxLabels(60));
+    WriteData("t10k-images-idx3-ubyte", IdxImages(20, 4));
+    WriteData("t10k-labels-idx1-ubyte", IdxLabels(20));
   }
 
-  void Write(const std::string& name, const std::string& bytes) const {
-    std::ofstream(folder_ + "/data/" + name, std::ios::binary) << bytes;
-  }
-  std::string Contents(const std::string& name) const {
-    return base::ReadFile(absl::StrCat(folder_, "/", name)).value_or("");
+  void WriteData(const std::string& name, const std::string& bytes) const {
+    Write("data/" + name, bytes);
   }
   ProcessResult RunOnData() const {
     return RunProcess(
@@ -77,9 +61,7 @@ class ContinualFaultsTest : public ::testing::Test {
         options_);
   }
 
-  std::string folder_;
   std::string binary_;
-  ProcessOptions options_;
 };
 
 TEST_F(ContinualFaultsTest, KilledAtTwentyMomentsARunEndsWithTheSameBytes) {
@@ -142,40 +124,46 @@ TEST_F(ContinualFaultsTest, BadDataIsOneLineThatNamesTheFile) {
        [&] { std::filesystem::remove(folder_ + "/data/t10k-labels-idx1-ubyte"); },
        {"--data", "t10k-labels-idx1-ubyte"}},
       {"truncated",
-       [&] { Write("train-images-idx3-ubyte", images.substr(0, 500)); },
+       [&] { WriteData("train-images-idx3-ubyte", images.substr(0, 500)); },
        {"train-images-idx3-ubyte", "truncated"}},
       {"truncated in its header",
-       [&] { Write("train-images-idx3-ubyte", images.substr(0, 9)); },
+       [&] { WriteData("train-images-idx3-ubyte", images.substr(0, 9)); },
        {"train-images-idx3-ubyte", "truncated"}},
       {"trailing bytes",
-       [&] { Write("train-labels-idx1-ubyte", labels + "x"); },
+       [&] { WriteData("train-labels-idx1-ubyte", labels + "x"); },
        {"train-labels-idx1-ubyte", "61"}},
       {"wrong magic",
-       [&] { Write("train-images-idx3-ubyte", "JFIF" + images.substr(4)); },
+       [&] { WriteData("train-images-idx3-ubyte", "JFIF" + images.substr(4)); },
        {"train-images-idx3-ubyte", "IDX"}},
       {"damaged gzip",
        [&] {
          std::filesystem::remove(folder_ + "/data/train-labels-idx1-ubyte");
-         Write("train-labels-idx1-ubyte.gz", "\x1f\x8b\x08 and no more");
+         WriteData("train-labels-idx1-ubyte.gz", "\x1f\x8b\x08 and no more");
        },
        {"train-labels-idx1-ubyte.gz"}},
       {"labels as images",
-       [&] { Write("train-images-idx3-ubyte", labels); },
+       [&] { WriteData("train-images-idx3-ubyte", labels); },
        {"train-images-idx3-ubyte", "3 (count, height, width)"}},
       {"fewer labels",
-       [&] { Write("train-labels-idx1-ubyte", IdxLabels(59)); },
+       [&] { WriteData("train-labels-idx1-ubyte", IdxLabels(59)); },
        {"59 labels for the 60 images"}},
       {"a label beyond the classes",
-       [&] { Write("train-labels-idx1-ubyte", labels.substr(0, 30) + "\x0a" + labels.substr(31)); },
+       [&] {
+         WriteData("train-labels-idx1-ubyte", labels.substr(0, 30) + "\x0a" + labels.substr(31));
+       },
        {"train-labels-idx1-ubyte", "label 10 of example 22", "classes, 10"}},
       {"no images",
        [&] {
-         Write("train-images-idx3-ubyte", IdxImages(0, 4));
-         Write("train-labels-idx1-ubyte", IdxLabels(0));
+         WriteData("train-images-idx3-ubyte", IdxImages(0, 4));
+         WriteData("train-labels-idx1-ubyte", IdxLabels(0));
        },
        {"train-images-idx3-ubyte", "no pixels"}},
-      {"an empty file", [&] { Write("train-images-idx3-ubyte", ""); }, {"train-images-idx3-ubyte"}},
-      {"another shape", [&] { Write("t10k-images-idx3-ubyte", IdxImages(20, 5)); }, {"4x4", "5x5"}},
+      {"an empty file",
+       [&] { WriteData("train-images-idx3-ubyte", ""); },
+       {"train-images-idx3-ubyte"}},
+      {"another shape",
+       [&] { WriteData("t10k-images-idx3-ubyte", IdxImages(20, 5)); },
+       {"4x4", "5x5"}},
   };
   for (const Case& bad : cases) {
     SetUp();
@@ -186,7 +174,7 @@ TEST_F(ContinualFaultsTest, BadDataIsOneLineThatNamesTheFile) {
     for (const std::string& needle : bad.needles) {
       EXPECT_THAT(result.log, HasSubstr(needle)) << bad.what;
     }
-    EXPECT_FALSE(std::filesystem::exists(folder_ + "/run")) << bad.what;
+    EXPECT_FALSE(Exists("run")) << bad.what;
   }
 }
 
@@ -194,7 +182,7 @@ TEST_F(ContinualFaultsTest, OtherDataDoesNotEnterAFolder) {
   ASSERT_EQ(RunOnData().exit_code, 0);
   std::string images = IdxImages(60, 4);
   images.back() ^= 1;
-  Write("train-images-idx3-ubyte", images);
+  WriteData("train-images-idx3-ubyte", images);
   const ProcessResult result = RunOnData();
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_THAT(result.log, MatchesRegex("error: [^\n]*run[^\n]*the data differs[^\n]*\n"));

@@ -2,9 +2,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <map>
 #include <set>
 #include <string>
@@ -14,12 +11,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
-#include "common/base/file_io.h"
-#include "common/base/runfiles.h"
 #include "common/data/npy.h"
 #include "common/record/summary.h"
 #include "common/testing/idx.h"
 #include "common/testing/process.h"
+#include "common/testing/program_fixture.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
@@ -27,9 +23,7 @@
 namespace perennial::continual {
 namespace {
 
-using ::perennial::testing::ProcessOptions;
 using ::perennial::testing::ProcessResult;
-using ::perennial::testing::RunProcess;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -64,27 +58,23 @@ Image QuarterTurn(const Image& image) {
   return turned;
 }
 
-class ProgramsTest : public ::testing::Test {
+class ProgramsTest : public testing::ProgramTest {
  protected:
   void SetUp() override {
-    folder_ = absl::StrCat(std::getenv("TEST_TMPDIR"), "/",
-                           ::testing::UnitTest::GetInstance()->current_test_info()->name());
-    std::filesystem::remove_all(folder_);
-    std::filesystem::create_directories(folder_ + "/data");
+    ProgramTest::SetUp();
     WriteData("train", kTrain);
     WriteData("t10k", kTest);
-    std::ofstream(folder_ + "/tiny.textproto")
-        << "# Tiny.\n"
-           "stream {\n"
-           "  rotated { tasks: 3 step_degrees: 90 offset_range_degrees: 0 }\n"
-           "  images { train_per_task: 40 test_per_task: 15 }\n"
-           "}\n"
-           "network { hidden: [8] }\n"
-           "training { learning_rate: 0.05 batch_size: 10 epochs: 20 }\n"
-           "methods { naive {} }\n"
-           "methods { joint {} }\n"
-           "methods { er {} }\n";
-    options_ = {.working_folder = folder_, .environment = {{"BUILD_WORKING_DIRECTORY", folder_}}};
+    Write("tiny.textproto",
+          "# Tiny.\n"
+          "stream {\n"
+          "  rotated { tasks: 3 step_degrees: 90 offset_range_degrees: 0 }\n"
+          "  images { train_per_task: 40 test_per_task: 15 }\n"
+          "}\n"
+          "network { hidden: [8] }\n"
+          "training { learning_rate: 0.05 batch_size: 10 epochs: 20 }\n"
+          "methods { naive {} }\n"
+          "methods { joint {} }\n"
+          "methods { er {} }\n");
   }
 
   void WriteData(const std::string& part, int count) const {
@@ -95,18 +85,10 @@ class ProgramsTest : public ::testing::Test {
       made.pixels.insert(made.pixels.end(), image.begin(), image.end());
       made.labels.push_back(LabelOf(i));
     }
-    const std::string prefix = absl::StrCat(folder_, "/data/", part);
-    std::ofstream(prefix + "-images-idx3-ubyte", std::ios::binary) << testing::IdxImages(made);
-    std::ofstream(prefix + "-labels-idx1-ubyte", std::ios::binary) << testing::IdxLabels(made);
+    Write(absl::StrCat("data/", part, "-images-idx3-ubyte"), testing::IdxImages(made));
+    Write(absl::StrCat("data/", part, "-labels-idx1-ubyte"), testing::IdxLabels(made));
   }
 
-  // `program` is its target, "continual/stream_times".
-  ProcessResult Start(const std::string& program, std::vector<std::string> arguments) const {
-    const auto binary = base::FindRunfile("perennial/" + program);
-    EXPECT_TRUE(binary.ok()) << binary.status();
-    arguments.insert(arguments.begin(), binary.value_or(""));
-    return RunProcess(arguments, options_);
-  }
   // On the tiny configuration.
   ProcessResult StartTiny(const std::string& program, std::vector<std::string> arguments) const {
     arguments.insert(arguments.begin(), {"--config", "tiny.textproto", "--data", "data"});
@@ -116,10 +98,7 @@ class ProgramsTest : public ::testing::Test {
     return Start("continual/tuning/best_trials", arguments);
   }
 
-  std::string Contents(const std::string& name) const {
-    return base::ReadFile(absl::StrCat(folder_, "/", name)).value_or("");
-  }
-  std::vector<std::string> Lines(const std::string& text) const {
+  static std::vector<std::string> LinesOf(const std::string& text) {
     return absl::StrSplit(text, absl::ByAnyChar("\r\n"), absl::SkipEmpty());
   }
   // By method and replicate.
@@ -137,9 +116,6 @@ class ProgramsTest : public ::testing::Test {
     }
     return values;
   }
-
-  std::string folder_;
-  ProcessOptions options_;
 };
 
 TEST_F(ProgramsTest, StreamTimesTellsWhatEachMethodTakesAndMeasures) {
@@ -152,7 +128,7 @@ TEST_F(ProgramsTest, StreamTimesTellsWhatEachMethodTakesAndMeasures) {
   ASSERT_EQ(accuracies.size(), 6u);
   std::map<std::string, std::set<std::string>> streams;  // By seed.
   std::vector<std::pair<std::string, std::string>> order;
-  for (const std::string& line : Lines(result.out)) {
+  for (const std::string& line : LinesOf(result.out)) {
     const auto json = nlohmann::json::parse(line, nullptr, false);
     ASSERT_TRUE(json.is_object()) << line;
     const auto& [method, seed] =
@@ -181,7 +157,7 @@ TEST_F(ProgramsTest, StreamTimesTellsTrainingFromTesting) {
                  "methods=[{naive {}}, {name: \"long\" naive {} training { epochs: 1000 }}]"});
   ASSERT_EQ(result.exit_code, 0) << result.log;
   std::map<std::string, nlohmann::json> methods;
-  for (const std::string& line : Lines(result.out)) {
+  for (const std::string& line : LinesOf(result.out)) {
     const auto json = nlohmann::json::parse(line, nullptr, false);
     methods[json["method"].get<std::string>()] = json;
   }
@@ -265,7 +241,7 @@ TEST_F(ProgramsTest, StreamTimesNamesMistakesInOneLine) {
     EXPECT_EQ(result.exit_code, 1) << needle;
     EXPECT_THAT(result.log, AllOf(MatchesRegex("stream_times: [^\n]+\n"), HasSubstr(needle)));
   }
-  EXPECT_FALSE(std::filesystem::exists(folder_ + "/stream"));
+  EXPECT_FALSE(Exists("stream"));
 }
 
 TEST_F(ProgramsTest, BestTrialsShowsWhatASearchFound) {
@@ -294,7 +270,7 @@ TEST_F(ProgramsTest, BestTrialsShowsWhatASearchFound) {
   }
   ASSERT_EQ(means.size(), 3u + 3 + 1);
 
-  const std::vector<std::string> lines = Lines(Contents("trials.csv"));
+  const std::vector<std::string> lines = LinesOf(Contents("trials.csv"));
   ASSERT_EQ(lines.size(), 1u + 3 + 3);
   EXPECT_EQ(lines[0], "method,trial,seeds,score,settings");
   std::map<std::string, std::vector<std::string>> best;  // By method: the cells of its first line.
@@ -346,8 +322,7 @@ TEST_F(ProgramsTest, BestTrialsPrintsItsHelp) {
 
 TEST_F(ProgramsTest, BestTrialsNamesMistakesInOneLine) {
   ASSERT_EQ(StartTiny("continual/experiment", {"--seeds", "0", "--out", "run"}).exit_code, 0);
-  std::filesystem::create_directories(folder_ + "/damaged");
-  std::ofstream(folder_ + "/damaged/summary.json") << "{\"schema\":1";
+  Write("damaged/summary.json", "{\"schema\":1");
   const std::vector<std::pair<std::vector<std::string>, std::string>> mistakes = {
       {{}, "usage: best_trials RUN_FOLDER"},
       {{"run", "trials.csv", "more"}, "usage: best_trials RUN_FOLDER"},
@@ -362,7 +337,7 @@ TEST_F(ProgramsTest, BestTrialsNamesMistakesInOneLine) {
     EXPECT_EQ(result.out, "");
     EXPECT_THAT(result.log, AllOf(MatchesRegex("best_trials: [^\n]+\n"), HasSubstr(needle)));
   }
-  EXPECT_FALSE(std::filesystem::exists(folder_ + "/trials.csv"));
+  EXPECT_FALSE(Exists("trials.csv"));
 }
 
 }  // namespace

@@ -51,7 +51,7 @@ absl::StatusOr<std::vector<FlagUse>> ParseFlagUses(const std::vector<FlagDescrip
           absl::StrCat("--", flag->name, " needs a value: --", flag->name, " ", flag->value));
     }
     const auto same = std::ranges::find(uses, use.flag, &FlagUse::flag);
-    if (flag->once && same != uses.end()) {
+    if (flag->value != nullptr && !flag->repeatable && same != uses.end()) {
       return absl::InvalidArgumentError(absl::StrCat("--", flag->name, " stands twice, with ",
                                                      Excerpt(same->value), " and ",
                                                      Excerpt(use.value), "; give it once"));

@@ -1,4 +1,5 @@
-// Flags of a program: `--name value`, `--name=value`, or `--name` alone.
+// Flags of a program: `--name value`, `--name=value`, or `--name` alone. A second value of a flag
+// is a mistake, since one of the two would be lost, unless the flag collects them.
 //
 //   struct Options { std::string out; bool quiet = false; };
 //   const FlagSet<Options> flags({
@@ -24,11 +25,13 @@
 namespace perennial::base {
 
 struct FlagDescription {
-  const char* name;   // Without the dashes.
-  const char* value;  // What follows it, for --help; null for a flag that stands alone.
-  const char* help;   // Lines; the first follows the usage.
-  bool once = false;  // A second use is a mistake: one of the two values would be lost.
+  const char* name;         // Without the dashes.
+  const char* value;        // What follows it, for --help; null for a flag that stands alone.
+  const char* help;         // Lines; the first follows the usage.
+  bool repeatable = false;  // Its values are collected.
 };
+
+inline constexpr bool kRepeatable = true;
 
 struct FlagUse {
   size_t flag;        // Index of its description.
@@ -36,8 +39,8 @@ struct FlagUse {
 };
 
 // The flags among `arguments`, in their order; -h is --help. InvalidArgument names an unknown flag
-// and the nearest known one, a value that is missing or too much, or a flag that may stand once and
-// stands twice. Other arguments go to `others`, or are refused if that is null.
+// and the nearest known one, a value that is missing or too much, or one that is given twice and
+// not repeatable. Other arguments go to `others`, or are refused if that is null.
 absl::StatusOr<std::vector<FlagUse>> ParseFlagUses(const std::vector<FlagDescription>& flags,
                                                    const std::vector<std::string>& arguments,
                                                    std::vector<std::string>* others);
@@ -54,12 +57,12 @@ class FlagSet {
     const char* value;
     const char* help;
     Setter set;
-    bool once = false;
+    bool repeatable = false;
   };
 
   explicit FlagSet(std::vector<Flag> flags) {
     for (Flag& flag : flags) {
-      descriptions_.push_back({flag.name, flag.value, flag.help, flag.once});
+      descriptions_.push_back({flag.name, flag.value, flag.help, flag.repeatable});
       setters_.push_back(std::move(flag.set));
     }
   }

@@ -24,13 +24,13 @@ const FlagSet<Options>& Flags() {
          if (value == "nowhere") return absl::InvalidArgumentError("--out nowhere: no such place");
          options.outs.push_back(value);
          return absl::OkStatus();
-       }},
+       },
+       kRepeatable},
       {"log", "FILE", "Where messages go.",
        [](const std::string& value, Options& options) {
          options.log = value;
          return absl::OkStatus();
-       },
-       /*once=*/true},
+       }},
       {"quiet", nullptr, "Says less.",
        [](const std::string&, Options& options) {
          options.quiet = true;
@@ -58,10 +58,12 @@ TEST(FlagsTest, AValueFollowsOrStandsBehindAnEqualsSign) {
   EXPECT_TRUE(options.help);
 }
 
-TEST(FlagsTest, WhatMayStandOnceIsRefusedTheSecondTime) {
+TEST(FlagsTest, ASecondValueIsRefusedUnlessTheyAreCollected) {
   Options options;
-  ASSERT_TRUE(Flags().Parse({"--log", "a", "--out=b", "--out=c"}, options).ok());
+  ASSERT_TRUE(
+      Flags().Parse({"--log", "a", "--out=b", "--out=c", "--quiet", "--quiet"}, options).ok());
   EXPECT_EQ(options.log, "a");
+  EXPECT_THAT(options.outs, ElementsAre("b", "c"));
   EXPECT_EQ(ErrorOf({"--log", "a", "--out=b", "--log=c"}),
             "--log stands twice, with a and c; give it once");
 }

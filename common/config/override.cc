@@ -167,8 +167,15 @@ absl::StatusOr<std::vector<std::string>> SplitList(absl::string_view path,
 
 struct Step {
   std::string field;
-  int index = -1;  // -1: none given
+  std::string element = {};  // What stands in brackets, an index or a name; empty: no brackets.
+  int index = -1;            // -1: none, or a name.
 };
+
+bool IsName(absl::string_view text) {
+  return !text.empty() && absl::ascii_isalpha(static_cast<unsigned char>(text[0])) &&
+         std::ranges::all_of(
+             text, [](unsigned char c) { return absl::ascii_isalnum(c) || c == '_' || c == '-'; });
+}
 
 absl::StatusOr<std::vector<Step>> ParsePath(absl::string_view path) {
   std::vector<Step> steps;
@@ -179,14 +186,18 @@ absl::StatusOr<std::vector<Step>> ParsePath(absl::string_view path) {
            (std::isalnum(static_cast<unsigned char>(rest[length])) != 0 || rest[length] == '_')) {
       ++length;
     }
-    Step step{std::string(rest.substr(0, length)), -1};
+    Step step = {.field = std::string(rest.substr(0, length))};
     rest.remove_prefix(length);
     bool sound = length > 0;
     if (sound && absl::StartsWith(rest, "[")) {
       const size_t close = rest.find(']');
-      sound = close != absl::string_view::npos &&
-              absl::SimpleAtoi(rest.substr(1, close - 1), &step.index) && step.index >= 0;
-      if (sound) rest.remove_prefix(close + 1);
+      sound = close != absl::string_view::npos;
+      if (sound) {
+        step.element = std::string(rest.substr(1, close - 1));
+        sound = IsName(step.element) ||
+                (absl::SimpleAtoi(step.element, &step.index) && step.index >= 0);
+        rest.remove_prefix(close + 1);
+      }
     }
     if (!sound || (!rest.empty() && rest.front() != '.')) {
       return absl::InvalidArgumentError(
@@ -200,6 +211,50 @@ absl::StatusOr<std::vector<Step>> ParsePath(absl::string_view path) {
     if (rest.empty()) return steps;
     rest.remove_prefix(1);
   }
+}
+
+// As the header says; empty for one without a name.
+std::string NameOf(const Message& element) {
+  const auto* descriptor = element.GetDescriptor();
+  const Reflection* reflection = element.GetReflection();
+  const FieldDescriptor* name = descriptor->FindFieldByName("name");
+  if (name != nullptr && !name->is_repeated() &&
+      name->cpp_type() == FieldDescriptor::CPPTYPE_STRING) {
+    std::string given = reflection->GetString(element, name);
+    if (!given.empty()) return given;
+  }
+  if (descriptor->real_oneof_decl_count() != 1) return "";
+  const auto* chosen = reflection->GetOneofFieldDescriptor(element, descriptor->oneof_decl(0));
+  return chosen == nullptr ? "" : chosen->name();
+}
+
+// The index of the element that is called `name`.
+absl::StatusOr<int> FindElement(const Message& message, const FieldDescriptor* field,
+                                absl::string_view path, absl::string_view name) {
+  const Reflection* reflection = message.GetReflection();
+  std::vector<std::string> names;
+  int found = -1;
+  if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+    for (int i = 0; i < reflection->FieldSize(message, field); ++i) {
+      const std::string other = NameOf(reflection->GetRepeatedMessage(message, field, i));
+      if (other.empty()) continue;
+      if (other == name && found >= 0) {
+        return absl::InvalidArgumentError(
+            absl::StrCat(path, ": elements ", found, " and ", i, " are called \"", name,
+                         "\"; write the number of one, as ", path, "[", found, "]"));
+      }
+      if (other == name) found = i;
+      names.push_back(other);
+    }
+  }
+  if (found >= 0) return found;
+  if (names.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": has no element with a name such as \"",
+                                                   base::Excerpt(name), "\"; write a number, as ",
+                                                   path, "[0]"));
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(path, ": ", base::UnknownNameMessage("element", name, names)));
 }
 
 // `path` as read so far, for messages.
@@ -229,7 +284,7 @@ absl::Status Apply(const std::vector<Step>& steps, size_t at, const std::string&
     return absl::InvalidArgumentError(absl::StrCat(path, ": a field of type ", TypeName(*field),
                                                    " has no field \"", steps[at + 1].field, "\""));
   }
-  if (step.index < 0 && field->is_repeated()) {
+  if (step.element.empty() && field->is_repeated()) {
     if (!last) {
       return absl::InvalidArgumentError(
           absl::StrCat(path, ": is a list of ", reflection->FieldSize(*message, field),
@@ -248,32 +303,36 @@ absl::Status Apply(const std::vector<Step>& steps, size_t at, const std::string&
     }
     return absl::OkStatus();
   }
-  if (step.index < 0) {
+  if (step.element.empty()) {
     if (last) return PutValue(field, path, value, message);
     return Apply(steps, at + 1, path, value, reflection->MutableMessage(message, field));
   }
 
   if (!field->is_repeated()) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": is a single ", TypeName(*field),
-                                                   ", not a list; leave out [", step.index, "]"));
+                                                   ", not a list; leave out [",
+                                                   base::Excerpt(step.element), "]"));
   }
-  absl::StrAppend(&path, "[", step.index, "]");
+  int index = step.index;
+  if (index < 0) {
+    PERENNIAL_ASSIGN_OR_RETURN(index, FindElement(*message, field, path, step.element));
+  }
+  absl::StrAppend(&path, "[", step.element, "]");
   const int size = reflection->FieldSize(*message, field);
-  if (step.index > size) {
+  if (index > size) {
     return absl::InvalidArgumentError(
         absl::StrCat(path, ": the list has ", size, size == 1 ? " element" : " elements",
                      "; allowed are 0 to ", size, ", of which ", size, " appends"));
   }
   if (!last) {
-    Message* element = step.index < size
-                           ? reflection->MutableRepeatedMessage(message, field, step.index)
-                           : reflection->AddMessage(message, field);
+    Message* element = index < size ? reflection->MutableRepeatedMessage(message, field, index)
+                                    : reflection->AddMessage(message, field);
     return Apply(steps, at + 1, path, value, element);
   }
   // The new value is appended, swapped into its place, and the old one dropped from the end.
   PERENNIAL_RETURN_IF_ERROR(PutValue(field, path, value, message));
-  if (step.index < size) {
-    reflection->SwapElements(message, field, step.index, size);
+  if (index < size) {
+    reflection->SwapElements(message, field, index, size);
     reflection->RemoveLast(message, field);
   }
   return absl::OkStatus();

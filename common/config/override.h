@@ -1,8 +1,10 @@
 // `--set path=value`: one field of a config changed from the command line.
 //
-// path := field ( "[" index "]" )? ( "." path )?. Indices count from 0; the index equal to the
-// field's size appends an element. Sub-messages on the way are created; walking into a member of a
-// oneof selects it if none is set, and is refused if another one is. value, by the field's kind:
+// path := field ( "[" index or name "]" )? ( "." path )?. Indices count from 0; the index equal to
+// the field's size appends an element. An element's name is what its field `name` says, or if it
+// says nothing, the member that is chosen of its oneof. Sub-messages on the way are created;
+// walking into a member of a oneof selects it if none is set, and is refused if another one is.
+// value, by the field's kind:
 //   number, bool     0.1  1e-3  5  true  false
 //   enum             NAME
 //   string           text as it stands, or "quoted" with C escapes
@@ -11,6 +13,7 @@
 //
 //   ApplyOverride("optimizer.learning_rate=0.05", &config);
 //   ApplyOverride("learners[2].er={buffer: 500}", &config);
+//   ApplyOverride("learners[er].er.buffer=500", &config);
 #ifndef PERENNIAL_COMMON_CONFIG_OVERRIDE_H_
 #define PERENNIAL_COMMON_CONFIG_OVERRIDE_H_
 

@@ -149,11 +149,45 @@ TEST_F(Override, WrongIndicesSayWhatIsAllowed) {
   EXPECT_THAT(ErrorOf("tags=[\"a]"), HasSubstr("quotes"));
 }
 
+TEST_F(Override, AnElementIsFoundByItsNameOrByWhatIsChosen) {
+  Set("learners[2]={ connectivity { points: 7 } }");
+  Set("learners[a].replay.buffer=6");
+  Set("learners[connectivity].connectivity.points=8");
+  Set("learners[b]={name: \"c\" plain: false}");
+  ASSERT_EQ(config_.learners_size(), 3);
+  EXPECT_EQ(config_.learners(0).name(), "a");
+  EXPECT_EQ(config_.learners(0).replay().buffer(), 6);
+  EXPECT_EQ(config_.learners(1).name(), "c");
+  EXPECT_FALSE(config_.learners(1).plain());
+  EXPECT_EQ(config_.learners(2).connectivity().points(), 8);
+  // A name of its own hides what is chosen.
+  EXPECT_THAT(ErrorOf("learners[replay].replay.buffer=7"), HasSubstr("unknown element"));
+}
+
+TEST_F(Override, NamesOfNoElementOrOfTwoAreRefused) {
+  Set("learners[0].name=first");
+  EXPECT_EQ(ErrorOf("learners[fist].replay.buffer=1"),
+            "--set learners[fist].replay.buffer=1: learners: unknown element \"fist\"; did you "
+            "mean \"first\"? Allowed: first, b");
+  Set("learners[2]={name: \"b\" plain: true}");
+  EXPECT_THAT(ErrorOf("learners[b].plain=false"),
+              EndsWith("learners: elements 1 and 2 are called \"b\"; write the number of one, as "
+                       "learners[1]"));
+  EXPECT_THAT(ErrorOf("widths[x]=1"), EndsWith("widths: has no element with a name such as \"x\"; "
+                                               "write a number, as widths[0]"));
+  EXPECT_THAT(ErrorOf("tags[x]=1"), HasSubstr("has no element with a name"));
+  EXPECT_THAT(ErrorOf("tasks[x]=1"), HasSubstr("not a list; leave out [x]"));
+  EXPECT_THAT(ErrorOf("learners[first].replay.bufer=1"),
+              HasSubstr("learners[first].replay: unknown field \"bufer\""));
+}
+
 TEST_F(Override, WrongPathsAreRefused) {
   EXPECT_THAT(ErrorOf("tasks"), HasSubstr("write path=value"));
   EXPECT_THAT(ErrorOf("=1"), HasSubstr("not a path"));
   EXPECT_THAT(ErrorOf("a..b=1"), HasSubstr("not a path"));
-  EXPECT_THAT(ErrorOf("widths[x]=1"), HasSubstr("not a path"));
+  EXPECT_THAT(ErrorOf("widths[]=1"), HasSubstr("not a path"));
+  EXPECT_THAT(ErrorOf("widths[1x]=1"), HasSubstr("not a path"));
+  EXPECT_THAT(ErrorOf("widths[99999999999]=1"), HasSubstr("not a path"));
   EXPECT_THAT(ErrorOf("widths[0=1"), HasSubstr("not a path"));
   EXPECT_THAT(ErrorOf("widths[-1]=1"), HasSubstr("not a path"));
   EXPECT_THAT(ErrorOf("tasks.more=1"), HasSubstr("tasks: a field of type int32 has no field"));

@@ -367,9 +367,14 @@ bool IsRounded(absl::string_view text, double value) {
 // A column while it is filled.
 class ColumnBuilder {
  public:
-  ColumnBuilder(std::string name, std::optional<CsvType> forced, bool numeric_missing)
-      : type_(forced), forced_(forced.has_value()), numeric_missing_(numeric_missing) {
+  ColumnBuilder(std::string name, bool name_trimmed, std::optional<CsvType> forced,
+                bool numeric_missing)
+      : name_trimmed_(name_trimmed),
+        type_(forced),
+        forced_(forced.has_value()),
+        numeric_missing_(numeric_missing) {
     column_.name = std::move(name);
+    Clear();
   }
 
   const std::string& name() const { return column_.name; }
@@ -387,6 +392,8 @@ class ColumnBuilder {
     const absl::string_view trimmed = Trimmed(cell);
     for (const std::string& missing : options.missing) {
       if (trimmed == missing) {
+        column_.trimmed += trimmed.size() < cell.size() ? 1 : 0;
+        if (!missing.empty()) AddWord(trimmed, column_.missing_words);
         AddMissing();
         return "";
       }
@@ -404,6 +411,7 @@ class ColumnBuilder {
       }
       if (number == NumberKind::kNumber) {
         if (!type_) Decide(CsvType::kNumber);
+        column_.trimmed += trimmed.size() < cell.size() ? 1 : 0;
         AddNumber(trimmed, value);
         return "";
       }
@@ -415,6 +423,8 @@ class ColumnBuilder {
       }
       if (boolean) {
         if (!type_) Decide(CsvType::kBoolean);
+        column_.trimmed += trimmed.size() < cell.size() ? 1 : 0;
+        AddWord(trimmed, *boolean ? column_.true_words : column_.false_words);
         column_.booleans.push_back(*boolean);
         return "";
       }
@@ -429,7 +439,7 @@ class ColumnBuilder {
       return "";
     }
     // What earlier cells said is gone; a second pass reads the column as text.
-    column_ = CsvColumn{.name = std::move(column_.name)};
+    Clear();
     type_ = CsvType::kText;
     demoted_ = true;
     return "";
@@ -439,11 +449,13 @@ class ColumnBuilder {
   CsvType type() const { return type_.value_or(CsvType::kNumber); }
 
   // Begins anew with the type that was found.
-  void Restart() { *this = ColumnBuilder(std::move(column_.name), type(), numeric_missing_); }
+  void Restart() {
+    *this = ColumnBuilder(std::move(column_.name), name_trimmed_, type(), numeric_missing_);
+  }
 
   // Keeps the type and drops the values: while the other columns' types are still to be found.
   void DropValues() {
-    column_ = CsvColumn{.name = std::move(column_.name)};
+    Clear();
     codes_.clear();
     texts_.clear();
   }
@@ -457,6 +469,13 @@ class ColumnBuilder {
   }
 
  private:
+  void Clear() {
+    column_ = CsvColumn{.name = std::move(column_.name), .trimmed = name_trimmed_ ? 1 : 0};
+  }
+  // There are few words.
+  static void AddWord(absl::string_view word, std::vector<std::string>& words) {
+    if (std::find(words.begin(), words.end(), word) == words.end()) words.emplace_back(word);
+  }
   // The first cell that is not missing gives the type; missing ones before it follow.
   void Decide(CsvType type) {
     type_ = type;
@@ -473,6 +492,9 @@ class ColumnBuilder {
   }
   void AddNumber(absl::string_view text, double value) {
     if (IsRounded(text, value)) ++column_.rounded_integers;
+    if (text.size() > 1 && text[0] == '0' && text[1] >= '0' && text[1] <= '9') {
+      ++column_.leading_zeros;
+    }
     column_.numbers.push_back(value);
   }
   void AddText(absl::string_view text) {
@@ -488,6 +510,7 @@ class ColumnBuilder {
   }
 
   CsvColumn column_;
+  bool name_trimmed_;
   std::optional<CsvType> type_;  // None until a cell is not missing.
   bool forced_;
   bool numeric_missing_;
@@ -588,10 +611,11 @@ absl::StatusOr<std::vector<ColumnBuilder>> MakeColumns(const RecordReader& reade
         return ParseNumber(missing, options.decimal_mark, value) != NumberKind::kNone;
       });
   std::vector<ColumnBuilder> columns;
-  for (std::string& column : names) {
-    const auto forced = options.types.find(column);
+  for (size_t i = 0; i < names.size(); ++i) {
+    const auto forced = options.types.find(names[i]);
+    const bool trimmed = options.header && names[i].size() < cells[i].text.size();
     columns.emplace_back(
-        std::move(column),
+        std::move(names[i]), trimmed,
         forced == options.types.end() ? std::nullopt : std::optional<CsvType>(forced->second),
         numeric_missing);
   }
@@ -602,16 +626,23 @@ absl::StatusOr<CsvTable> Parse(RecordReader& reader, absl::string_view name,
                                const CsvOptions& options) {
   std::vector<ColumnBuilder> columns;
   int64_t rows = 0;
+  int64_t skipped = 0;
   for (bool first_pass = true;; first_pass = false) {
     PERENNIAL_RETURN_IF_ERROR(reader.Start());
     bool header = options.header;
     bool in_rows = false;
     bool demoted = false;
     rows = 0;
+    skipped = 0;
+    int64_t blank = 0;
     while (true) {
       PERENNIAL_ASSIGN_OR_RETURN(const bool more, reader.Next());
       if (!more) break;
-      if (reader.blank() && (!in_rows || columns.size() != 1)) continue;
+      if (reader.blank() && (!in_rows || columns.size() != 1)) {
+        ++blank;
+        continue;
+      }
+      skipped += std::exchange(blank, 0);
       in_rows = true;
       if (columns.empty()) {
         PERENNIAL_ASSIGN_OR_RETURN(columns, MakeColumns(reader, options));
@@ -649,7 +680,7 @@ absl::StatusOr<CsvTable> Parse(RecordReader& reader, absl::string_view name,
   }
   std::vector<CsvColumn> finished;
   for (ColumnBuilder& column : columns) finished.push_back(column.Finish());
-  return CsvTable(std::string(name), rows, std::move(finished));
+  return CsvTable(std::string(name), rows, std::move(finished), skipped);
 }
 
 }  // namespace

@@ -73,15 +73,29 @@ struct CsvColumn {
   std::vector<int8_t> booleans;         // 0 or 1; -1 if missing.
   std::vector<int32_t> codes;           // Index into `categories`; -1 if missing.
   std::vector<std::string> categories;  // Distinct, in the order of the rows.
+
+  // What the reader passed over, for programs that say so.
+  int64_t trimmed = 0;        // Numbers, booleans, missing values, the name: with blanks around.
+  int64_t leading_zeros = 0;  // Numbers as 007, which may be codes.
+  std::vector<std::string> missing_words = {};  // As "NA": each but the empty one, once.
+  std::vector<std::string> false_words = {};    // As a boolean column spells them, each once.
+  std::vector<std::string> true_words = {};
 };
 
 class CsvTable {
  public:
   // `name` stands for the table in messages.
-  CsvTable(std::string name, int64_t rows, std::vector<CsvColumn> columns)
-      : name_(std::move(name)), rows_(rows), columns_(std::move(columns)) {}
+  CsvTable(std::string name, int64_t rows, std::vector<CsvColumn> columns,
+           int64_t skipped_lines = 0)
+      : name_(std::move(name)),
+        rows_(rows),
+        columns_(std::move(columns)),
+        skipped_lines_(skipped_lines) {}
 
+  const std::string& name() const { return name_; }
   int64_t rows() const { return rows_; }
+  // Without any character, before the last row.
+  int64_t skipped_lines() const { return skipped_lines_; }
   const std::vector<CsvColumn>& columns() const { return columns_; }
 
   // Lives as long as the table.
@@ -94,6 +108,7 @@ class CsvTable {
   std::string name_;
   int64_t rows_;
   std::vector<CsvColumn> columns_;
+  int64_t skipped_lines_;
 };
 
 // `name` stands for the text in messages.

@@ -61,6 +61,36 @@ TEST(CsvTest, InfersTheTypeOfEachColumn) {
   EXPECT_THAT(Column(table, "site").categories, ElementsAre("Oslo", "Bern"));
 }
 
+TEST(CsvTest, WhatIsPassedOverIsCounted) {
+  const CsvTable table = Table(
+      "\n a,b,c,d,e\n"
+      "007, yes,NA,x ,1\n"
+      "\n"
+      "0.5,NO,nan,NA,2\n"
+      " 00,Yes,,,3\n"
+      "0, no ,NA, y,4\n"
+      "\n\n");
+  EXPECT_EQ(table.skipped_lines(), 2);  // Not those at the end.
+  EXPECT_EQ(Column(table, "a").leading_zeros, 2);
+  EXPECT_EQ(Column(table, "a").trimmed, 2);  // One is the name.
+  EXPECT_THAT(Column(table, "b").true_words, ElementsAre("yes", "Yes"));
+  EXPECT_THAT(Column(table, "b").false_words, ElementsAre("NO", "no"));
+  EXPECT_EQ(Column(table, "b").trimmed, 2);
+  EXPECT_THAT(Column(table, "c").missing_words, ElementsAre("NA", "nan"));
+  EXPECT_THAT(Texts(Column(table, "d")), ElementsAre("x ", "<missing>", "<missing>", " y"));
+  EXPECT_EQ(Column(table, "d").trimmed, 0);
+  EXPECT_THAT(Column(table, "d").missing_words, ElementsAre("NA"));
+  EXPECT_EQ(Column(table, "e").trimmed + Column(table, "e").leading_zeros, 0);
+}
+
+TEST(CsvTest, WhatIsPassedOverIsCountedOnceWhereATableIsReadTwice) {
+  // The text in the last row makes the reader begin anew.
+  const CsvTable table = Table(" a,b\n NA,1\n 1,2\n 01,x\n");
+  EXPECT_EQ(Column(table, "a").trimmed, 4);
+  EXPECT_EQ(Column(table, "a").leading_zeros, 1);
+  EXPECT_THAT(Column(table, "a").missing_words, ElementsAre("NA"));
+}
+
 TEST(CsvTest, ColumnThatDoesNotKeepItsFirstTypeIsTextFromTheStart) {
   const CsvTable table = Table("a,b,c\n1.50,true,\n007,1,\n,yes,\nx,no,5\n");
   EXPECT_THAT(Texts(Column(table, "a")), ElementsAre("1.50", "007", "<missing>", "x"));

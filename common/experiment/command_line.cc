@@ -17,7 +17,6 @@ namespace {
 
 constexpr size_t kMaxSeeds = 100000;
 constexpr int kMaxThreads = 4096;
-constexpr bool kOnce = true;  // See base::FlagDescription.
 
 absl::Status Set(std::string& target, const std::string& value, absl::string_view flag) {
   if (value.empty()) {
@@ -30,23 +29,25 @@ absl::Status Set(std::string& target, const std::string& value, absl::string_vie
 const base::FlagSet<CommandLine>& Flags() {
   static const auto* const flags = new base::FlagSet<CommandLine>({
       {"config", "FILE", "A file, or a ready configuration's name (see --list).",
-       [](const auto& v, auto& line) { return Set(line.config, v, "config"); }, kOnce},
-      {"set", "PATH=VALUE", "Changes a field of the configuration; repeatable.",
+       [](const auto& v, auto& line) { return Set(line.config, v, "config"); }},
+      {"set", "PATH=VALUE",
+       "Changes a field of the configuration; repeatable.\nAn element of a list by number or name: "
+       "list[2].x=1,\nlist[name].x=1.",
        [](const auto& v, auto& line) {
          line.overrides.push_back(v);
          return absl::OkStatus();
-       }},
+       },
+       base::kRepeatable},
       {"seeds", "A..B",
        "Seeds, both ends included; also 3 or 0..2,7.\nElse the line's own, as --dry_run shows.",
        [](const auto& v, auto& line) -> absl::Status {
          PERENNIAL_ASSIGN_OR_RETURN(line.seeds, ParseSeeds(v));
          return absl::OkStatus();
-       },
-       kOnce},
+       }},
       {"out", "DIR", "The run's folder; else\nruns/<line>/<configuration>-<fingerprint>.",
-       [](const auto& v, auto& line) { return Set(line.out, v, "out"); }, kOnce},
+       [](const auto& v, auto& line) { return Set(line.out, v, "out"); }},
       {"data", "DIR", "The data set's files, instead of those of the build.",
-       [](const auto& v, auto& line) { return Set(line.data, v, "data"); }, kOnce},
+       [](const auto& v, auto& line) { return Set(line.data, v, "data"); }},
       {"device", "cpu|cuda", "Where to compute; cpu if not given.",
        [](const auto& v, auto& line) {
          if (v != "cpu" && v != "cuda") {
@@ -55,8 +56,7 @@ const base::FlagSet<CommandLine>& Flags() {
          }
          line.device = v;
          return absl::OkStatus();
-       },
-       kOnce},
+       }},
       {"threads", "N", "Units at the same time, else one a core; numbers\ndo not depend on it.",
        [](const auto& v, auto& line) {
          if (!absl::SimpleAtoi(v, &line.threads) || line.threads < 1 ||
@@ -65,9 +65,9 @@ const base::FlagSet<CommandLine>& Flags() {
                "--threads ", base::Excerpt(v), ": must be a number in 1 .. ", kMaxThreads));
          }
          return absl::OkStatus();
-       },
-       kOnce},
-      {"resume", nullptr, "Goes on with an unfinished run, bit for bit.",
+       }},
+      {"resume", nullptr,
+       "Goes on with an unfinished run, bit for bit; begins\none where there is none.",
        [](const auto&, auto& line) {
          line.resume = true;
          return absl::OkStatus();
@@ -77,7 +77,8 @@ const base::FlagSet<CommandLine>& Flags() {
          line.list = true;
          return absl::OkStatus();
        }},
-      {"dry_run", nullptr, "Prints what would run and what it would cost.",
+      {"dry_run", nullptr,
+       "Prints what would run and what it would cost; tries\neach method for a moment.",
        [](const auto&, auto& line) {
          line.dry_run = true;
          return absl::OkStatus();

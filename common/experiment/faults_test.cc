@@ -6,10 +6,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <memory>
-#include <set>
-#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -20,6 +17,7 @@
 #include "common/record/event_file.h"
 #include "common/testing/faults.h"
 #include "common/testing/process.h"
+#include "common/testing/program_fixture.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -39,19 +37,12 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
 
-class FaultsTest : public ::testing::Test {
+class FaultsTest : public testing::ProgramTest {
  protected:
   void SetUp() override {
-    folder_ = absl::StrCat(std::getenv("TEST_TMPDIR"), "/",
-                           ::testing::UnitTest::GetInstance()->current_test_info()->name());
-    std::filesystem::remove_all(folder_);
-    std::filesystem::create_directories(folder_);
-    const auto binary = base::FindRunfile("perennial/common/experiment/walk/walk_main");
-    ASSERT_TRUE(binary.ok()) << binary.status();
-    binary_ = *binary;
-    options_ = {.working_folder = folder_,
-                .environment = {{"BUILD_WORKING_DIRECTORY", folder_},
-                                {"PERENNIAL_CHECKPOINT_SECONDS", "0"}}};
+    ProgramTest::SetUp();
+    binary_ = Binary("common/experiment/walk/walk_main");
+    options_.environment.emplace_back("PERENNIAL_CHECKPOINT_SECONDS", "0");
   }
 
   // 2 walkers x 3 seeds, 400 steps: on 2 threads about 1.2 s for each millisecond of a step.
@@ -66,32 +57,12 @@ class FaultsTest : public ::testing::Test {
             "--threads",
             "2"};
   }
-  std::string Contents(const std::string& name) const {
-    return base::ReadFile(absl::StrCat(folder_, "/", name)).value_or("");
-  }
-  std::multiset<std::string> Lines(const std::string& name) const {
-    std::multiset<std::string> lines;
-    std::istringstream stream(Contents(name));
-    for (std::string line; std::getline(stream, line);) lines.insert(line);
-    return lines;
-  }
-  // Waits until the run has taken its first checkpoint.
-  void AwaitCheckpoint(const std::string& out) const {
-    const std::string checkpoints = absl::StrCat(folder_, "/", out, "/checkpoints");
-    for (int i = 0; i < 3000 && !(std::filesystem::is_directory(checkpoints) &&
-                                  !std::filesystem::is_empty(checkpoints));
-         ++i) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-  }
   // Without the time that a step takes, which is part of the configuration: the results.
   static std::string Results(const std::string& summary) {
     return summary.substr(std::min(summary.find("\"results\""), summary.size()));
   }
 
-  std::string folder_;
   std::string binary_;
-  ProcessOptions options_;
 };
 
 TEST_F(FaultsTest, KilledAtTwentyMomentsARunEndsWithTheSameBytes) {
@@ -206,7 +177,7 @@ TEST_F(FaultsTest, WhereNothingCanBeWrittenItSaysSo) {
 
 TEST_F(FaultsTest, OfTwoProcessesInOneFolderTheSecondIsRefused) {
   Process first(Slow("run", "8"), options_);
-  AwaitCheckpoint("run");
+  AwaitEntries(first, "run/checkpoints", 1);
   std::vector<std::string> again = Slow("run", "8");
   for (int i = 0; i < 2; ++i) {
     const ProcessResult second = RunProcess(again, options_);
@@ -295,10 +266,9 @@ TEST_F(FaultsTest, AClockThatJumpsChangesNoNumberAndNoDuration) {
 }
 
 TEST_F(FaultsTest, MistakesAreOneLineAndExitCodeOne) {
-  std::ofstream(folder_ + "/in_the_way") << "a file";
-  std::filesystem::create_directories(folder_ + "/photographs");
-  std::ofstream(folder_ + "/photographs/cat.jpg") << "a cat";
-  std::ofstream(folder_ + "/typing.textproto") << "steps: 30\nscale: 'wide'\n";
+  Write("in_the_way", "a file");
+  Write("photographs/cat.jpg", "a cat");
+  Write("typing.textproto", "steps: 30\nscale: 'wide'\n");
   const std::vector<std::pair<std::vector<std::string>, std::vector<std::string>>> mistakes = {
       {{"--sed", "0..4"}, {"--sed", "--seeds"}},
       {{"steps=3"}, {"steps=3", "--help"}},
@@ -332,7 +302,7 @@ TEST_F(FaultsTest, MistakesAreOneLineAndExitCodeOne) {
     EXPECT_THAT(result.log, MatchesRegex("error: [^\n]+\n"));
     for (const std::string& needle : needles) EXPECT_THAT(result.log, HasSubstr(needle));
   }
-  EXPECT_FALSE(std::filesystem::exists(folder_ + "/runs"));
+  EXPECT_FALSE(Exists("runs"));
 }
 
 TEST_F(FaultsTest, ResumingWithAnotherConfigurationIsRefused) {

@@ -72,7 +72,9 @@ absl::Status Run(const Line& line, const std::vector<std::string>& arguments,
       PERENNIAL_ASSIGN_OR_RETURN(auto units, experiment->Units(seed));
       std::ranges::move(units, std::back_inserter(all));
     }
-    surroundings.out << PlanText(all, seeds, threads);
+    PERENNIAL_ASSIGN_OR_RETURN(const std::string plan,
+                               PlanText(all, seeds, threads, surroundings.stop));
+    surroundings.out << plan;
     return absl::OkStatus();
   }
   const std::string folder = command.out.empty()

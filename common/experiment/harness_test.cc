@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -20,6 +19,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "common/base/file_io.h"
 #include "common/base/status_macros.h"
 #include "common/experiment/configuration.h"
@@ -29,6 +29,7 @@
 #include "common/record/event_file.h"
 #include "common/record/safetensors.h"
 #include "common/record/summary.h"
+#include "common/testing/program_fixture.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -46,6 +47,7 @@ struct SideWalkHooks {
   std::function<void(int64_t step)> on_step;
   std::atomic<int> waited = 0;                // Times that Settle met work under way.
   std::atomic<bool> saved_unsettled = false;  // A state was asked for then, or after an error.
+  std::function<double(uint64_t)> flops;      // Of a seed's unit; else one a step.
 };
 
 class SideWalk final : public population::Unit {
@@ -56,7 +58,7 @@ class SideWalk final : public population::Unit {
         hooks_(hooks),
         stream_(seed) {
     plan_.steps = config.steps();
-    plan_.training_flops = static_cast<double>(plan_.steps);
+    plan_.training_flops = hooks.flops ? hooks.flops(seed) : static_cast<double>(plan_.steps);
   }
 
   const population::UnitKey& key() const override { return key_; }
@@ -191,14 +193,8 @@ class SideWalkLine final : public Line {
   SideWalkHooks& hooks_;
 };
 
-class HarnessTest : public ::testing::Test {
+class HarnessTest : public testing::FolderTest {
  protected:
-  void SetUp() override {
-    folder_ = absl::StrCat(std::getenv("TEST_TMPDIR"), "/",
-                           ::testing::UnitTest::GetInstance()->current_test_info()->name());
-    std::filesystem::remove_all(folder_);
-    ASSERT_TRUE(base::MakeFolders(folder_).ok());
-  }
   void TearDown() override { Hooks().on_step = nullptr; }
 
   // Every walk fails in this step, which none does by itself.
@@ -223,11 +219,7 @@ class HarnessTest : public ::testing::Test {
   std::string ErrorOf(const std::vector<std::string>& arguments) {
     return std::string(RunWith(arguments).message());
   }
-  std::string Contents(const std::string& name) {
-    return base::ReadFile(absl::StrCat(folder_, "/", name)).value_or("");
-  }
 
-  std::string folder_;
   std::string out_;
   std::string log_;
   std::atomic<bool> stop_ = false;
@@ -316,6 +308,34 @@ TEST_F(HarnessTest, AnInterruptedRunGoesOnToTheSameBytes) {
     EXPECT_LE(steps, 6 * 400 - at);
     EXPECT_EQ(Contents("cut/summary.json"), Contents("whole/summary.json"));
   }
+}
+
+TEST_F(HarnessTest, SaysWhatIsKeptOfTheEarlierRunAndCountsOnFromThere) {
+  const std::vector<std::string> arguments = {"--config",  "long", "--out",   "run",
+                                              "--threads", "1",    "--resume"};
+  // Two units of 400 steps, and some steps of a third.
+  int64_t steps = 0;
+  Hooks().on_step = [&](int64_t) {
+    if (++steps >= 820) stop_ = true;
+  };
+  EXPECT_EQ(RunWith(arguments).code(), absl::StatusCode::kCancelled);
+  EXPECT_THAT(out_, Not(HasSubstr("kept from")));
+  EXPECT_EQ(log_.find("--resume: there is nothing in run to go on with; a new run begins\n"), 0u);
+  ASSERT_GT(steps, 800);
+  ASSERT_LT(steps, 1200);
+  stop_ = false;
+  // Stopped at once: it counts what was done before.
+  EXPECT_EQ(RunWith(arguments).code(), absl::StatusCode::kCancelled);
+  EXPECT_THAT(out_, HasSubstr(" -> run\nkept from the earlier run: 2 of 6 units, and parts of 1 "
+                              "more\n"));
+  const auto done = static_cast<double>(steps);
+  EXPECT_EQ(log_.find(absl::StrFormat("%3.0f %%  %.1f/6 units", done / 24, done / 400)), 0u)
+      << log_;
+  stop_ = false;
+  Hooks().on_step = nullptr;
+  ASSERT_TRUE(RunWith(arguments).ok());
+  ASSERT_TRUE(RunWith({"--config", "long", "--out", "run", "--seeds", "0..3"}).ok());
+  EXPECT_THAT(out_, HasSubstr("\nkept from the earlier run: 6 of 8 units\n"));
 }
 
 TEST_F(HarnessTest, AResumedStreamHoldsEveryMeasurementOnce) {
@@ -740,6 +760,31 @@ TEST_F(HarnessTest, AfterSideWorkThatFailedNoStateIsSavedAndTheUnitTellsIt) {
     EXPECT_FALSE(base::FileExists(folder_ + "/run/summary.json"));
     std::filesystem::remove_all(folder_ + "/run");
   }
+}
+
+TEST_F(HarnessTest, UnitsThatCountNoOperationsCountInTheProgress) {
+  SideWalkHooks hooks;
+  const SideWalkLine line(hooks);
+  int64_t steps = 0;
+  // Stopped after the first step of the unit that comes last; then it says how far it is.
+  const auto log_of = [&](const std::string& seeds, int64_t last_step) {
+    steps = 0;
+    stop_ = false;
+    hooks.on_step = [&steps, last_step, this](int64_t) {
+      if (++steps > last_step) stop_ = true;
+    };
+    EXPECT_EQ(
+        RunWith({"--seeds", seeds, "--set", "steps=4", "--threads", "1", "--out", seeds}, line)
+            .code(),
+        absl::StatusCode::kCancelled);
+    return log_;
+  };
+  // Three whole units and a quarter of one that weighs a quarter.
+  hooks.flops = [](uint64_t seed) { return seed == 0 ? 0.0 : 1e6; };
+  EXPECT_THAT(log_of("0..3", 12), HasSubstr(" 94 %  3.2/4 units"));
+  // Where no unit tells any, each weighs the same.
+  hooks.flops = [](uint64_t) { return 0.0; };
+  EXPECT_THAT(log_of("0..2", 8), HasSubstr(" 75 %  2.2/3 units"));
 }
 
 TEST_F(HarnessTest, ReadyConfigurationsAreChecked) {

@@ -26,9 +26,9 @@ namespace perennial::experiment {
 struct Headline {
   std::string metric;  // "average_accuracy"
   std::string label;   // "average accuracy"
-  // Of an error that a few replicates rule: shown as mean (median) instead of mean and interval,
-  // and with `wins`, the share of pairs of another method and a replicate that both have in which
-  // this method's is smaller; ties are half.
+  // Of an error, never negative, that a few replicates rule: shown as mean (median) instead of mean
+  // and interval (bars have one, from 0 at least), and with `wins`, the share of pairs of another
+  // method and a replicate that both have in which this method's is smaller; ties are half.
   bool heavy_tailed = false;
   bool wins = false;
 };

@@ -33,13 +33,11 @@ std::string ProgressText(double fraction, double seconds, double units_done, int
   return text;
 }
 
-Progress::Progress(std::ostream& out, bool terminal, double flops, int64_t units, double done,
-                   int columns)
+Progress::Progress(std::ostream& out, bool terminal, int64_t units, const Done& before, int columns)
     : out_(out),
       terminal_(terminal),
-      flops_(flops),
       units_(units),
-      start_fraction_(done),
+      before_(before),
       columns_(columns),
       start_(std::chrono::steady_clock::now()) {}
 
@@ -47,9 +45,9 @@ double Progress::Elapsed() const {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
 }
 
-void Progress::Update(double fraction, double units_done) {
+void Progress::Update(const Done& done) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  if (Elapsed() - last_drawn_ >= (terminal_ ? 0.1 : 5)) Draw(fraction, units_done, false);
+  if (Elapsed() - last_drawn_ >= (terminal_ ? 0.1 : 5)) Draw(done, false);
 }
 
 void Progress::Note(absl::string_view text) {
@@ -57,18 +55,18 @@ void Progress::Note(absl::string_view text) {
   out_ << (terminal_ ? "\r\x1b[K" : "") << text << std::endl;
 }
 
-void Progress::Finish(double fraction, double units_done) {
+void Progress::Finish(const Done& done) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  Draw(fraction, units_done, true);
+  Draw(done, true);
 }
 
-void Progress::Draw(double fraction, double units_done, bool last) {
+void Progress::Draw(const Done& done, bool last) {
   const double elapsed = std::max(Elapsed(), 1e-9);
-  const double gained = fraction - start_fraction_;
-  const double left = gained > 0 ? elapsed * (1 - fraction) / gained : 0;
+  const double gained = done.fraction - before_.fraction;
+  const double left = gained > 0 ? elapsed * (1 - done.fraction) / gained : 0;
   const auto text_with_bar = [&](int bar_width) {
-    return ProgressText(fraction, elapsed, units_done, units_, gained * flops_ / elapsed, left,
-                        bar_width);
+    return ProgressText(done.fraction, elapsed, done.units, units_,
+                        (done.flops - before_.flops) / elapsed, left, bar_width);
   };
   std::string text = text_with_bar(terminal_ ? 20 : 0);
   if (terminal_) {

@@ -20,27 +20,31 @@ std::string DurationText(double seconds);
 
 class Progress {
  public:
-  // `flops`: of the whole run; `done`: the share already done when it starts (a resumed run).
-  // `columns`: of the terminal.
-  Progress(std::ostream& out, bool terminal, double flops, int64_t units, double done,
-           int columns = 80);
+  struct Done {
+    double fraction = 0;  // Of the work.
+    double units = 0;
+    double flops = 0;
+  };
+
+  // `before`: what is done when it starts, by an earlier run; rate and time left are of what comes
+  // after it. `columns`: of the terminal.
+  Progress(std::ostream& out, bool terminal, int64_t units, const Done& before, int columns = 80);
 
   // Thread-safe; draws at most every 0.1 s on a terminal, every 5 s elsewhere.
-  void Update(double fraction, double units_done);
+  void Update(const Done& done);
   // A line of its own, above the bar. Thread-safe.
   void Note(absl::string_view text);
   // A last line (or a drawn bar that stays).
-  void Finish(double fraction, double units_done);
+  void Finish(const Done& done);
 
  private:
-  void Draw(double fraction, double units_done, bool last);
+  void Draw(const Done& done, bool last);
   double Elapsed() const;
 
   std::ostream& out_;
   const bool terminal_;
-  const double flops_;
   const int64_t units_;
-  const double start_fraction_;
+  const Done before_;
   const int columns_;
   const std::chrono::steady_clock::time_point start_;
   std::mutex mutex_;

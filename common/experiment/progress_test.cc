@@ -1,6 +1,8 @@
 #include "common/experiment/progress.h"
 
+#include <chrono>
 #include <sstream>
+#include <thread>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -24,24 +26,34 @@ TEST(ProgressTextTest, TellsShareRateAndTimeLeftWithinEightyColumns) {
 
 TEST(ProgressTest, ALogGetsWholeLinesAndATerminalOneLine) {
   std::ostringstream log, terminal;
-  Progress(log, false, 1e9, 2, 0).Finish(1, 2);
-  Progress(terminal, true, 1e9, 2, 0).Finish(1, 2);
+  Progress(log, false, 2, {}).Finish({1, 2, 1e9});
+  Progress(terminal, true, 2, {}).Finish({1, 2, 1e9});
   EXPECT_THAT(log.str(), ::testing::MatchesRegex("100 %.*\n"));
   EXPECT_THAT(terminal.str(), ::testing::StartsWith("\r["));
 }
 
+TEST(ProgressTest, RateAndTimeLeftAreOfThisRunAlone) {
+  std::ostringstream log;
+  Progress progress(log, false, 10, {.fraction = 0.5, .units = 5, .flops = 1e15});
+  std::this_thread::sleep_for(std::chrono::milliseconds(1100));
+  // A tenth in a good second: the other four take four or five, not less than one.
+  progress.Finish({.fraction = 0.6, .units = 6, .flops = 1e15 + 1.1e9});
+  EXPECT_THAT(log.str(), ::testing::MatchesRegex(" 60 %  6.0/10 units  [01].[0-9] GFLOP/s  "
+                                                 "0:0[5-9] left\n"));
+}
+
 TEST(ProgressTest, ALogIsNotFlooded) {
   std::ostringstream log;
-  Progress progress(log, false, 1e9, 2, 0);
-  for (int i = 0; i < 1000; ++i) progress.Update(i / 1000.0, 0);
+  Progress progress(log, false, 2, {});
+  for (int i = 0; i < 1000; ++i) progress.Update({.fraction = i / 1000.0});
   EXPECT_EQ(std::ranges::count(log.str(), '\n'), 1);
 }
 
 TEST(ProgressTest, ALineNeverFillsANarrowTerminal) {
   for (const int columns : {200, 80, 60, 40, 10, 1}) {
     std::ostringstream out;
-    Progress progress(out, /*terminal=*/true, 1e12, 1000, 0, columns);
-    progress.Finish(0.5, 500);
+    Progress progress(out, /*terminal=*/true, 1000, {}, columns);
+    progress.Finish({0.5, 500, 1e12});
     std::string line = out.str();
     line = line.substr(1, line.find('\x1b') - 1);
     EXPECT_LT(line.size(), static_cast<size_t>(columns)) << line;
@@ -51,7 +63,7 @@ TEST(ProgressTest, ALineNeverFillsANarrowTerminal) {
 
 TEST(ProgressTest, ANoteStandsOnALineOfItsOwn) {
   std::ostringstream out;
-  Progress progress(out, /*terminal=*/true, 1, 1, 0);
+  Progress progress(out, /*terminal=*/true, 1, {});
   progress.Note("failed: er");
   EXPECT_EQ(out.str(), "\r\x1b[Kfailed: er\n");
 }

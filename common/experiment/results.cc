@@ -8,6 +8,7 @@
 #include <set>
 #include <tuple>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -32,6 +33,8 @@ constexpr char kPlotSuffix[] = ".csv";
 constexpr size_t kUnfoldedMatrices = 12;
 // Longer curves are drawn without a dot at each point.
 constexpr size_t kMostDots = 50;
+// A group of so many methods has a table of its own.
+constexpr size_t kMethodsOfOwnTable = 4;
 // More failed units than these are counted only.
 constexpr size_t kListedFailures = 100;
 
@@ -151,6 +154,18 @@ absl::StatusOr<report::LineSeries> MeanCurve(
   return series;
 }
 
+// The curves' name if there is one, else what they run over, if that is one: "Curves over alpha"
+// for "alpha: 0 its start".
+std::string CurvesTitle(const std::set<std::string>& names, const std::set<std::string>& labels) {
+  if (names.size() == 1) {
+    std::string title = *names.begin();
+    if (!title.empty()) title[0] = absl::ascii_toupper(static_cast<unsigned char>(title[0]));
+    return title;
+  }
+  if (labels.size() > 1) return "Curves";
+  return absl::StrCat("Curves over ", labels.begin()->substr(0, labels.begin()->find(':')));
+}
+
 absl::Status AddCurves(const std::vector<FinishedUnit>& units, report::Document& document) {
   // All in the order of first appearance.
   struct Method {
@@ -164,8 +179,12 @@ absl::Status AddCurves(const std::vector<FinishedUnit>& units, report::Document&
   };
   std::vector<Plot> plots;
   std::map<std::string, size_t> places;
+  std::set<std::string> names;
+  std::set<std::string> labels;
   for (const FinishedUnit& unit : units) {
     for (const population::Curve& curve : unit.results.curves) {
+      names.insert(curve.name);
+      labels.insert(curve.x_label);
       CHECK_EQ(curve.x.size(), curve.y.size()) << unit.key.Id() << ": " << curve.name;
       const std::string title = absl::StrCat(curve.name, " (", unit.key.group, ")");
       const auto [place, added] = places.emplace(title, plots.size());
@@ -194,7 +213,7 @@ absl::Status AddCurves(const std::vector<FinishedUnit>& units, report::Document&
     drawn.push_back(std::move(line_plot));
   }
   document.AddSection(
-      "Curves",
+      CurvesTitle(names, labels),
       absl::StrCat("Mean over replicates; the band is its 95 % interval by Student's t, which is "
                    "wide for few replicates.",
                    ragged ? " Some replicates have no value at some points: the mean is over those "
@@ -294,6 +313,7 @@ absl::Status AddBars(const std::vector<SummaryResult>& results,
                      const std::vector<Headline>& headlines, report::Document& document) {
   for (const Headline& headline : headlines) {
     report::BarPlot plot = {.title = headline.label, .y_label = headline.label};
+    bool cut = false;
     for (const SummaryResult& result : results) {
       if (result.metric != headline.metric) continue;
       PERENNIAL_ASSIGN_OR_RETURN(const stats::Summary summary, record::Statistics(result));
@@ -301,9 +321,15 @@ absl::Status AddBars(const std::vector<SummaryResult>& results,
       if (summary.ci95.has_value()) {
         bar.low = summary.ci95->low;
         bar.high = summary.ci95->high;
+        // Few replicates have wide intervals, and no error is negative.
+        if (headline.heavy_tailed && *bar.low < 0) {
+          bar.low = 0;
+          cut = true;
+        }
       }
       plot.bars.push_back(std::move(bar));
     }
+    if (cut) plot.y_label += " (intervals cut at 0)";
     if (!plot.bars.empty()) document.AddBarPlot(plot);
   }
   return absl::OkStatus();
@@ -503,38 +529,58 @@ std::vector<MethodCost> Costs(const std::vector<FinishedUnit>& units, double gem
 absl::StatusOr<std::vector<report::Table>> HeadlineTables(
     const std::vector<SummaryResult>& results, const std::vector<Headline>& headlines,
     const std::vector<record::FailedUnit>& failed) {
-  // Groups by which of the metrics they have; in the order of first appearance.
-  std::map<std::string, std::vector<bool>> metrics_of;
+  struct Group {
+    std::vector<bool> has;  // Which of the metrics.
+    std::set<std::string> methods;
+  };
+  std::map<std::string, Group> groups;
+  std::vector<std::string> order;  // Of first appearance.
   for (const SummaryResult& result : results) {
-    std::vector<bool>& has = metrics_of[result.group];
+    const auto [group, added] = groups.try_emplace(result.group);
+    if (added) order.push_back(result.group);
+    group->second.methods.insert(result.method);
+    std::vector<bool>& has = group->second.has;
     has.resize(headlines.size());
     for (size_t i = 0; i < headlines.size(); ++i) {
       if (headlines[i].metric == result.metric) has[i] = true;
     }
   }
-  std::vector<std::vector<bool>> kinds;
-  for (const SummaryResult& result : results) {
-    const std::vector<bool>& has = metrics_of[result.group];
-    if (std::ranges::find(kinds, has) == kinds.end()) kinds.push_back(has);
-  }
-  if (kinds.empty()) kinds.emplace_back();
-  std::vector<report::Table> tables;
-  for (const std::vector<bool>& kind : kinds) {
-    std::vector<SummaryResult> of_kind;
-    for (const SummaryResult& result : results) {
-      if (metrics_of[result.group] == kind) of_kind.push_back(result);
+  // What stands in a table: groups of the same metrics, or one of several methods.
+  std::vector<std::set<std::string>> blocks;
+  for (const std::string& name : order) {
+    const Group& group = groups[name];
+    const auto joins = [&](const std::set<std::string>& block) {
+      const Group& other = groups[*block.begin()];
+      return other.has == group.has &&
+             std::max(other.methods.size(), group.methods.size()) < kMethodsOfOwnTable;
+    };
+    const auto block = std::ranges::find_if(blocks, joins);
+    if (block == blocks.end()) {
+      blocks.push_back({name});
+    } else {
+      block->insert(name);
     }
-    std::vector<record::FailedUnit> failed_of_kind;
+  }
+  if (blocks.empty()) blocks.emplace_back();
+  std::vector<report::Table> tables;
+  for (const std::set<std::string>& block : blocks) {
+    std::vector<SummaryResult> of_block;
+    for (const SummaryResult& result : results) {
+      if (block.contains(result.group)) of_block.push_back(result);
+    }
+    std::vector<record::FailedUnit> failed_of_block;
     for (const record::FailedUnit& unit : failed) {
       const auto method = GroupAndMethod(unit);
-      const auto group = method.has_value() ? metrics_of.find(method->first) : metrics_of.end();
+      const bool known = method.has_value() && groups.contains(method->first);
       // A group that failed altogether stands in the first table.
-      if (group == metrics_of.end() ? tables.empty() : group->second == kind) {
-        failed_of_kind.push_back(unit);
-      }
+      if (known ? block.contains(method->first) : tables.empty()) failed_of_block.push_back(unit);
     }
     PERENNIAL_ASSIGN_OR_RETURN(tables.emplace_back(),
-                               HeadlineTable(of_kind, headlines, failed_of_kind));
+                               HeadlineTable(of_block, headlines, failed_of_block));
+    if (blocks.size() > 1 && block.size() == 1) {
+      report::Table& table = tables.back();
+      table.caption = absl::StrCat(*block.begin(), ". ", table.caption);
+    }
   }
   return tables;
 }

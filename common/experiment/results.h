@@ -36,8 +36,9 @@ std::vector<record::SummaryResult> Summarize(const std::vector<FinishedUnit>& un
 
 std::vector<MethodCost> Costs(const std::vector<FinishedUnit>& units, double gemm_peak);
 
-// Methods by headline metrics: mean and 95 % interval; one table for all groups that have the same
-// metrics. Metrics that no method has are left out, and so are methods without any; a cell is a
+// Methods by headline metrics: mean and 95 % interval. A group of four methods or more has a table
+// of its own; smaller groups share one with those of the same metrics, methods named with their
+// group. Metrics that no method has are left out, and so are methods without any; a cell is a
 // dash where a method has none. If units failed, a column says of how many replicates a method has
 // values, and methods that failed altogether have a row. At least one table.
 absl::StatusOr<std::vector<report::Table>> HeadlineTables(

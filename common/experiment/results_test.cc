@@ -99,6 +99,39 @@ TEST(ResultsTest, GroupsOfOtherMetricsHaveATableOfTheirOwn) {
   EXPECT_THAT(HeadlineTables(Summarize(units), headlines)->at(1).rows, SizeIs(1));
 }
 
+TEST(ResultsTest, AGroupOfFourMethodsHasATableOfItsOwn) {
+  std::vector<FinishedUnit> units;
+  const auto add = [&](const std::string& group, int methods) {
+    for (int i = 0; i < methods; ++i) {
+      for (const char* seed : {"0", "1"}) {
+        units.push_back(MakeUnit(absl::StrCat("m", i), seed, 0.1 * i));
+        units.back().key.group = group;
+      }
+    }
+  };
+  add("small", 3);
+  add("b", 4);
+  add("tiny", 1);
+  add("a", 5);
+  const auto tables = HeadlineTables(Summarize(units), kHeadlines, {{"m7.a.seed.0", "nan"}});
+  ASSERT_TRUE(tables.ok());
+  ASSERT_THAT(*tables, SizeIs(3));
+  EXPECT_THAT((*tables)[0].caption, testing::StartsWith("Mean and 95 %"));
+  std::vector<std::string> names;
+  for (const auto& row : (*tables)[0].rows) names.push_back(row[0]);
+  EXPECT_THAT(names, ElementsAre("m0 (small)", "m1 (small)", "m2 (small)", "m0 (tiny)"));
+  EXPECT_THAT((*tables)[1].caption, testing::StartsWith("b. Mean and 95 %"));
+  EXPECT_THAT((*tables)[1].rows, SizeIs(4));
+  EXPECT_EQ((*tables)[1].rows[3][0], "m3");
+  EXPECT_THAT((*tables)[2].caption, testing::StartsWith("a. Mean and 95 %"));
+  EXPECT_THAT((*tables)[2].rows, SizeIs(6)) << "and one that failed";
+  // The only group needs no name.
+  units.clear();
+  add("b", 4);
+  EXPECT_THAT(HeadlineTables(Summarize(units), kHeadlines)->at(0).caption,
+              testing::StartsWith("Mean and 95 %"));
+}
+
 TEST(ResultsTest, OneReplicateHasNoInterval) {
   const auto table = HeadlineTable(Summarize({MakeUnit("naive", "0", 0.5)}), kHeadlines);
   EXPECT_EQ(table->rows[0][1], "0.500");
@@ -291,14 +324,45 @@ TEST(ResultsTest, TheReportHoldsTablesCurvesMatricesAndTheConfiguration) {
               testing::StartsWith("series,group,value,low,high\r\nnaive,rotated,0.6,-0.67062047"));
 }
 
+TEST(ResultsTest, BarsOfErrorsDoNotReachBelowZero) {
+  const std::vector<Headline> headlines = {
+      {.metric = "accuracy", .label = "error", .heavy_tailed = true}};
+  const auto report = MakeReport(Units(), headlines, {.title = "t"});
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_THAT(PlotOf(*report, "error").csv,
+              testing::StartsWith("series,group,value,low,high\r\nnaive,rotated,0.6,0,1.8706"));
+  EXPECT_THAT(report->html, HasSubstr("error (intervals cut at 0)"));
+  // 0.85 +- 12.706 * 0.05 stays above.
+  const std::vector<FinishedUnit> joint = {MakeUnit("joint", "0", 0.8),
+                                           MakeUnit("joint", "1", 0.9)};
+  const auto above = MakeReport(joint, headlines, {.title = "t"});
+  ASSERT_TRUE(above.ok()) << above.status();
+  EXPECT_THAT(PlotOf(*above, "error").csv, HasSubstr("joint,rotated,0.85"));
+  EXPECT_THAT(above->html, Not(HasSubstr("cut at 0")));
+}
+
 TEST(ResultsTest, SectionsWithoutContentAreLeftOut) {
   FinishedUnit unit = MakeUnit("naive", "0", 0.5);
   unit.results.curves.clear();
   unit.results.matrices.clear();
   const auto report =
       MakeReport({unit}, {{"accuracy", "accuracy"}, {"forgetting", "forgetting"}}, {.title = "t"});
-  EXPECT_THAT(report->html, AllOf(Not(HasSubstr(">Curves<")), Not(HasSubstr(">Matrices<")),
-                                  Not(HasSubstr("Everything else"))));
+  EXPECT_THAT(report->html, AllOf(Not(HasSubstr("interval by Student")),
+                                  Not(HasSubstr(">Matrices<")), Not(HasSubstr("Everything else"))));
+}
+
+TEST(ResultsTest, CurvesStandUnderTheirNameOrWhatTheyRunOver) {
+  FinishedUnit unit = MakeUnit("naive", "0", 0.5);
+  const auto with = [&](std::vector<population::Curve> curves) {
+    unit.results.curves = std::move(curves);
+    return MakeReport({unit}, kHeadlines, {.title = "t"})->html;
+  };
+  const population::Curve loss = {"loss on all", "alpha: 0 a start", "nat", {0, 1}, {1, 2}};
+  population::Curve accuracy = {"accuracy", "alpha: 0 a start", "", {0, 1}, {1, 2}};
+  EXPECT_THAT(with({loss}), HasSubstr("<h2>Loss on all</h2>"));
+  EXPECT_THAT(with({loss, accuracy}), HasSubstr("<h2>Curves over alpha</h2>"));
+  accuracy.x_label = "step";
+  EXPECT_THAT(with({loss, accuracy}), HasSubstr("<h2>Curves</h2>"));
 }
 
 TEST(ResultsTest, FailedUnitsStandFirstAndALineAddsItsOwn) {

@@ -119,6 +119,7 @@ class ExperimentRun {
   struct Live {
     std::unique_ptr<Unit> unit;
     record::EventFile events;
+    double weight = 0;       // In the progress of the run.
     double cpu_seconds = 0;  // Guarded by mutex_, like progress and failure.
     double progress = 0;
     std::optional<std::string> failure;
@@ -126,14 +127,6 @@ class ExperimentRun {
         0;  // CPU seconds; used by the unit's thread alone, like what follows.
     int64_t saved_steps = -1;
     bool events_lost = false;  // Some could not be written: a state after them must not be kept.
-  };
-
-  // Over all units.
-  struct Totals {
-    double flops = 0;
-    double flops_done = 0;
-    double units_done = 0;
-    double fraction() const { return flops > 0 ? flops_done / flops : 1; }
   };
 
   // What a folder tells of the run that stands there.
@@ -158,6 +151,8 @@ class ExperimentRun {
   // another device.
   absl::Status CheckMachine(const record::StoredRunInfo& earlier) const;
   absl::Status LoadCheckpoints();
+  // What they hold, as a sentence; empty if that is nothing.
+  std::string KeptText() const;
   // Back to the checkpoints: what was measured after them will be measured again.
   absl::Status CutStreams();
   absl::Status RunUnits(int threads, int64_t memory_bytes);
@@ -170,7 +165,11 @@ class ExperimentRun {
   std::vector<FinishedUnit> TakeResults();
   absl::Status Finish(const std::vector<FinishedUnit>& finished,
                       const std::vector<record::FailedUnit>& failed);
-  Totals Sum();
+  // How the units count in the progress: by their operations, and where they tell none, as a
+  // quarter of those that do, for want of better.
+  void WeighUnits();
+  // Over all units.
+  Progress::Done Sum();
   std::vector<Unit*> Units() const;
   std::vector<record::FailedUnit> Failures() const;
   // Of a run that has ended, with the failures of its units.
@@ -348,7 +347,12 @@ absl::Status ExperimentRun::Execute(const CommandLine& command, Experiment& expe
 
   surroundings_.out << line_.name() << ", " << config_.name << ", seeds " << SeedsText(seeds_)
                     << ", " << units_.size() << " units on " << threads
-                    << (threads == 1 ? " thread" : " threads") << " -> " << shown << std::endl;
+                    << (threads == 1 ? " thread" : " threads") << " -> " << shown << "\n"
+                    << KeptText() << std::flush;
+  if (command.resume && earlier.state == record::RunState::kNew) {
+    surroundings_.log << "--resume: there is nothing in " << shown
+                      << " to go on with; a new run begins" << std::endl;
+  }
   absl::Status status = RunUnits(threads, memory_bytes);
   if (status.ok()) {
     const std::vector<FinishedUnit> finished = TakeResults();
@@ -435,6 +439,19 @@ absl::Status ExperimentRun::LoadCheckpoints() {
   return absl::OkStatus();
 }
 
+std::string ExperimentRun::KeptText() const {
+  int64_t whole = 0;
+  int64_t in_part = 0;
+  for (const Live& live : units_) {
+    const bool ended = live.saved_steps >= live.unit->plan().steps;
+    whole += ended ? 1 : 0;
+    in_part += !ended && live.saved_steps > 0 ? 1 : 0;
+  }
+  if (whole + in_part == 0) return "";
+  return absl::StrCat("kept from the earlier run: ", whole, " of ", units_.size(), " units",
+                      in_part > 0 ? absl::StrCat(", and parts of ", in_part, " more") : "", "\n");
+}
+
 absl::Status ExperimentRun::CutStreams() {
   std::map<std::string, int64_t> steps;
   for (Live& live : units_) {
@@ -458,9 +475,9 @@ std::vector<Unit*> ExperimentRun::Units() const {
 
 absl::Status ExperimentRun::RunUnits(int threads, int64_t memory_bytes) {
   for (Live& live : units_) live.progress = live.unit->progress();
-  const Totals before = Sum();
-  progress_.emplace(surroundings_.log, surroundings_.terminal, before.flops,
-                    static_cast<int64_t>(units_.size()), before.fraction(), surroundings_.columns);
+  WeighUnits();
+  progress_.emplace(surroundings_.log, surroundings_.terminal, static_cast<int64_t>(units_.size()),
+                    Sum(), surroundings_.columns);
   const absl::Status status = population::RunUnits(
       Units(),
       {.threads = threads,
@@ -472,8 +489,7 @@ absl::Status ExperimentRun::RunUnits(int threads, int64_t memory_bytes) {
            [this](int64_t index, const absl::Status& error) {
              return AfterFailure(units_[index], error);
            }});
-  const Totals after = Sum();
-  progress_->Finish(after.fraction(), after.units_done);
+  progress_->Finish(Sum());
   return status;
 }
 
@@ -515,8 +531,7 @@ absl::Status ExperimentRun::AfterChunk(Live& live, double cpu_seconds) {
       PERENNIAL_RETURN_IF_ERROR(WriteRunInfo("running"));
     }
   }
-  const Totals totals = Sum();
-  progress_->Update(totals.fraction(), totals.units_done);
+  progress_->Update(Sum());
   return absl::OkStatus();
 }
 
@@ -550,15 +565,32 @@ absl::Status ExperimentRun::SaveUnit(Live& live) {
   return absl::OkStatus();
 }
 
-ExperimentRun::Totals ExperimentRun::Sum() {
-  Totals totals;
+void ExperimentRun::WeighUnits() {
+  double flops = 0;
+  int64_t counted = 0;
+  for (const Live& live : units_) {
+    flops += live.unit->plan().total_flops();
+    counted += live.unit->plan().total_flops() > 0 ? 1 : 0;
+  }
+  const double otherwise = counted == 0 ? 1 : flops / static_cast<double>(4 * counted);
+  for (Live& live : units_) {
+    live.weight = live.unit->plan().total_flops();
+    if (live.weight <= 0) live.weight = otherwise;
+  }
+}
+
+Progress::Done ExperimentRun::Sum() {
+  Progress::Done done;
+  double weight = 0;
   const std::lock_guard<std::mutex> lock(mutex_);
   for (const Live& live : units_) {
-    totals.flops += live.unit->plan().total_flops();
-    totals.flops_done += live.unit->plan().total_flops() * live.progress;
-    totals.units_done += live.progress;
+    weight += live.weight;
+    done.fraction += live.weight * live.progress;
+    done.units += live.progress;
+    done.flops += live.unit->plan().total_flops() * live.progress;
   }
-  return totals;
+  done.fraction /= weight;
+  return done;
 }
 
 std::vector<record::FailedUnit> ExperimentRun::Failures() const {

@@ -1,21 +1,18 @@
 #include "common/record/run_folder.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "common/base/file_io.h"
+#include "common/base/file_lock.h"
 #include "common/base/logging.h"
 #include "common/base/status_macros.h"
 
 namespace perennial::record {
+
 absl::StatusOr<RunState> InspectRunFolder(absl::string_view path) {
   if (base::FileExists(path)) {
     return absl::FailedPreconditionError(
@@ -41,30 +38,14 @@ absl::StatusOr<RunState> InspectRunFolder(absl::string_view path) {
 }
 
 absl::StatusOr<std::unique_ptr<RunFolder>> RunFolder::Lock(absl::string_view path) {
-  const std::string lock_path = base::JoinPath(path, kLockFile);
-  const int lock = base::OpenFile(lock_path, O_RDWR | O_CREAT);
-  if (lock < 0) return base::ErrnoError(errno, "cannot lock the folder: cannot open", lock_path);
-  // Closes the file on every way out.
-  std::unique_ptr<RunFolder> run(new RunFolder(std::string(path), lock));
-  int held;
-  do {
-    held = flock(lock, LOCK_EX | LOCK_NB);
-  } while (held != 0 && errno == EINTR);
-  if (held != 0) {
-    if (errno != EWOULDBLOCK) return base::ErrnoError(errno, "cannot lock", lock_path);
-    const absl::StatusOr<std::string> owner = base::ReadFile(lock_path, 100);
+  auto lock = base::FileLock::Take(base::JoinPath(path, kLockFile));
+  if (absl::IsAborted(lock.status())) {
     return absl::FailedPreconditionError(
-        absl::StrCat("the folder ", path, " is in use by process ",
-                     owner.ok() && !owner->empty() ? absl::StripSuffix(*owner, "\n") : "(unknown)",
+        absl::StrCat("the folder ", path, " is ", lock.status().message(),
                      "; wait for it to end or choose another --out"));
   }
-  // For the message above only; the lock itself is the kernel's and ends with the process.
-  const std::string owner = absl::StrCat(getpid(), "\n");
-  if (ftruncate(lock, 0) != 0 ||
-      pwrite(lock, owner.data(), owner.size(), 0) != static_cast<ssize_t>(owner.size())) {
-    return base::ErrnoError(errno, "cannot write", lock_path);
-  }
-  return run;
+  if (!lock.ok()) return base::WithContext(lock.status(), "cannot lock the folder");
+  return std::unique_ptr<RunFolder>(new RunFolder(std::string(path), *std::move(lock)));
 }
 
 absl::StatusOr<std::unique_ptr<RunFolder>> RunFolder::Create(absl::string_view path) {
@@ -98,8 +79,6 @@ absl::StatusOr<std::unique_ptr<RunFolder>> RunFolder::Open(absl::string_view pat
                              MetricsStream::Open(base::JoinPath(path, kMetricsFile)));
   return run;
 }
-
-RunFolder::~RunFolder() { close(lock_); }
 
 std::string RunFolder::checkpoint_folder() const {
   return base::JoinPath(path_, kCheckpointFolder);

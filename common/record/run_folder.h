@@ -23,6 +23,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "common/base/file_lock.h"
 #include "common/record/metrics_stream.h"
 
 namespace perennial::record {
@@ -57,7 +58,6 @@ class RunFolder {
   // none. Leftovers of interrupted writes are removed.
   static absl::StatusOr<std::unique_ptr<RunFolder>> Open(absl::string_view path);
 
-  ~RunFolder();
   RunFolder(const RunFolder&) = delete;
   RunFolder& operator=(const RunFolder&) = delete;
 
@@ -79,11 +79,12 @@ class RunFolder {
   MetricsStream& metrics() { return *metrics_; }
 
  private:
-  RunFolder(std::string path, int lock) : path_(std::move(path)), lock_(lock) {}
+  RunFolder(std::string path, std::unique_ptr<base::FileLock> lock)
+      : path_(std::move(path)), lock_(std::move(lock)) {}
   static absl::StatusOr<std::unique_ptr<RunFolder>> Lock(absl::string_view path);
 
   std::string path_;
-  int lock_;
+  std::unique_ptr<base::FileLock> lock_;
   std::unique_ptr<MetricsStream> metrics_;
 };
 

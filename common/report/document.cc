@@ -30,6 +30,8 @@ constexpr size_t kMaxPlotBytes = 800000;
 // Plots of more than these have the whole width.
 constexpr size_t kNarrowSeries = 12;
 constexpr size_t kMaxNameBytes = 100;
+// Of what is drawn as a reference.
+constexpr int kNoColor = -1;
 
 std::string Escaped(absl::string_view text) {
   return absl::StrReplaceAll(text, {{"&", "&amp;"},
@@ -197,7 +199,7 @@ void Document::AddLinePlot(const LinePlot& plot) {
     CHECK(line.low.empty() || line.low.size() == line.x.size()) << line.name;
     CHECK(line.n.empty() || line.n.size() == line.x.size()) << line.name;
     base::JsonObject object;
-    object.Add("name", line.name).Add("color", ColorIndex(line.name));
+    object.Add("name", line.name).Add("color", line.reference ? kNoColor : ColorIndex(line.name));
     object.AddRaw("x", base::JsonArray(line.x)).AddRaw("y", ShownArray(line.y));
     if (!line.low.empty()) {
       object.AddRaw("low", ShownArray(line.low)).AddRaw("high", ShownArray(line.high));
@@ -218,6 +220,7 @@ void Document::AddLinePlot(const LinePlot& plot) {
               .Add("log_x", plot.log_x)
               .Add("log_y", plot.log_y)
               .Add("markers", plot.markers)
+              .Add("steps", plot.steps)
               .AddRaw("series", absl::StrCat("[", series, "]"))
               .Text(),
           /*wide=*/plot.series.size() > kNarrowSeries, numbers);
@@ -298,6 +301,32 @@ void Document::AddBarPlot(const BarPlot& plot) {
               .AddRaw("series", absl::StrCat("[", series, "]"))
               .Text(),
           /*wide=*/false, numbers);
+}
+
+void Document::AddRowPlot(const RowPlot& plot) {
+  Table numbers{.columns = {{"series"}, {"row"}, {"value"}}};
+  std::string series;
+  for (const RowSeries& one : plot.series) {
+    CHECK_EQ(one.values.size(), plot.rows.size()) << one.name;
+    absl::StrAppend(&series, series.empty() ? "" : ",",
+                    base::JsonObject()
+                        .Add("name", one.name)
+                        .Add("color", ColorIndex(one.name))
+                        .AddRaw("x", ShownArray(one.values))
+                        .Text());
+    for (size_t r = 0; r < plot.rows.size(); ++r) {
+      numbers.rows.push_back({one.name, plot.rows[r], Full(one.values[r])});
+    }
+  }
+  AddPlot(plot.title,
+          base::JsonObject()
+              .Add("kind", "rows")
+              .Add("x_label", plot.x_label)
+              .AddRaw("reference", Shown(plot.reference))
+              .AddRaw("rows", base::JsonArray(plot.rows))
+              .AddRaw("series", absl::StrCat("[", series, "]"))
+              .Text(),
+          /*wide=*/true, numbers);
 }
 
 void Document::AddKeyValues(absl::string_view caption, const KeyValues& pairs) {

@@ -44,6 +44,8 @@ struct LineSeries {
   std::vector<double> low;
   std::vector<double> high;
   std::vector<int64_t> n;  // Replicates behind each point, or empty; for the numbers alone.
+  // What the others are held against, such as a diagonal: thin, dashed, in no colour of its own.
+  bool reference = false;
 };
 
 struct LinePlot {
@@ -54,6 +56,8 @@ struct LinePlot {
   bool log_x = false;
   bool log_y = false;
   bool markers = true;  // a dot at each point; leave out for long curves
+  // Histograms: x are the middles of bins of equal width, two or more; y what they hold.
+  bool steps = false;
 };
 
 // values[row][column], nullopt is an empty cell. Row 0 is drawn at the top.
@@ -84,8 +88,23 @@ struct BarPlot {
   std::vector<Bar> bars;
 };
 
+struct RowSeries {
+  std::string name;
+  std::vector<double> values;  // [rows]; one that is not finite has no mark
+};
+
+// A row an item, the first on top, with a mark of each series at its value. Long names are cut.
+struct RowPlot {
+  std::string title;
+  std::string x_label;
+  std::vector<std::string> rows;
+  std::vector<RowSeries> series;
+  std::optional<double> reference;  // a line across all rows
+};
+
 // What a plot shows, in full precision: RFC 4180, a header line, one line a point, bar or cell
-// (series,x,y,low,high,n; series,group,value,low,high; row,column,value), empty where undefined.
+// (series,x,y,low,high,n; series,group,value,low,high; series,row,value; row,column,value), empty
+// where undefined.
 struct PlotNumbers {
   std::string name;  // From the title, lower_snake_case, unique in a document; a file name.
   std::string csv;
@@ -108,6 +127,7 @@ class Document {
   void AddLinePlot(const LinePlot& plot);
   void AddHeatmap(const Heatmap& heatmap);
   void AddBarPlot(const BarPlot& plot);
+  void AddRowPlot(const RowPlot& plot);
   // Plots that follow, up to anything that is no plot, are folded away under this caption; they are
   // drawn when a reader opens it.
   void BeginFold(absl::string_view caption);

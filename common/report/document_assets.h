@@ -38,13 +38,13 @@ section {
   border: 1px solid var(--line); border-radius: 12px;
 }
 .scroll { overflow-x: auto; margin: 0.6rem 0 1rem; }
-table { border-collapse: collapse; min-width: min(100%, 32rem); font-size: 0.93rem; }
+table { border-collapse: separate; border-spacing: 0; min-width: min(100%, 32rem); font-size: 0.93rem; }
 .caption { color: var(--soft); margin: 0.6rem 0 0; font-size: 0.9rem; }
-th, td { padding: 0.42rem 0.8rem; border-bottom: 1px solid var(--line); text-align: left;
-         white-space: nowrap; }
-thead th { font-weight: 600; background: var(--head); border-bottom: 1px solid var(--line); }
+th, td { padding: 0.42rem 0.8rem; text-align: left; white-space: nowrap; }
+thead th { font-weight: 600; background: var(--head); white-space: normal; vertical-align: bottom; }
 tbody th { font-weight: 500; position: sticky; left: 0; background: var(--card); }
-tbody tr:last-child > * { border-bottom: none; }
+/* Above, as a cell that sticks may cover the pixel below the one before it. */
+tbody > tr > * { border-top: 1px solid var(--line); }
 td:not(.number) { white-space: normal; overflow-wrap: anywhere; min-width: 10rem; }
 table:not(:has(.number)) tbody th { white-space: normal; overflow-wrap: anywhere; }
 .number { text-align: right; font-variant-numeric: tabular-nums; }
@@ -180,14 +180,27 @@ inline constexpr char kReportScript[] = R"js(
     return { x: x, y: y };
   }
 
-  // A series' look, by its number: colours come again with another dash and another mark.
+  // A series' look, by its number: colours come again with another dash and another mark. A
+  // reference has none.
   function look(t, index) {
+    if (index < 0) return { color: t.soft, dash: "dash", symbol: null, pattern: "" };
     const turn = Math.floor(index / t.palette.length);
     return {
       color: t.palette[index % t.palette.length],
       dash: DASHES[turn % DASHES.length],
       symbol: SYMBOLS[(index + turn) % SYMBOLS.length],
       pattern: ["", "/", ".", "x"][turn % 4],
+    };
+  }
+
+  // A histogram's outline, from the left side of its first bin to the right side of its last.
+  function asSteps(trace, color) {
+    const half = (trace.x[1] - trace.x[0]) / 2;
+    const last = trace.x.length - 1;
+    return {
+      ...trace, x: [trace.x[0] - half, ...trace.x, trace.x[last] + half],
+      y: [trace.y[0], ...trace.y, trace.y[last]], line: { ...trace.line, shape: "hvh", width: 1.5 },
+      fill: "tozeroy", fillcolor: faded(color, 0.15),
     };
   }
 
@@ -202,20 +215,36 @@ inline constexpr char kReportScript[] = R"js(
                       hoverinfo: "skip", showlegend: false,
                       legendgroup: series.name });
       }
-      traces.push({
+      const isMarked = its.symbol && !plot.steps && (plot.markers || series.x.length === 1);
+      const isThin = !its.symbol || plot.series.length > MOST_BANDS;
+      const trace = {
         x: series.x, y: series.y, name: label(series.name), legendgroup: series.name,
-        mode: plot.markers || series.x.length === 1 ? "lines+markers" : "lines",
-        line: { color: its.color, width: plot.series.length > MOST_BANDS ? 1.5 : 2, dash: its.dash },
+        mode: isMarked ? "lines+markers" : "lines",
+        line: { color: its.color, width: isThin ? 1.5 : 2, dash: its.dash },
         marker: { color: its.color, size: 6, symbol: its.symbol },
-      });
+      };
+      traces.push(plot.steps && its.symbol ? asSteps(trace, its.color) : trace);
     });
     const result = layout(t, plot);
     result.hovermode = plot.series.length > MOST_BANDS ? "closest" : "x unified";
     const xs = plot.series.flatMap((series) => series.x);
     if (xs.every(Number.isInteger) && Math.max(...xs) - Math.min(...xs) <= 10) result.xaxis.dtick = 1;
+    if (plot.steps) result.yaxis.rangemode = "tozero";
     if (plot.log_x) result.xaxis.type = "log";
     if (plot.log_y) result.yaxis.type = "log";
     return [traces, result];
+  }
+
+  // The axis of a list: a name a row, the first on top, cut to a share of the width.
+  function listAxis(t, names, width) {
+    const most = Math.max(10, Math.floor(width / 16));
+    const short = (name) => name.length > most ? name.slice(0, most - 1) + "\u2026" : name;
+    return {
+      ...axis(t, ""), autorange: false, range: [names.length - 0.5, -0.5],
+      showgrid: names.length <= 80, tickmode: "array", tickvals: names.map((_, i) => i),
+      ticktext: names.map((name) => label(short(name))),
+      tickfont: { color: t.soft, size: names.length > 80 ? 10 : 11 },
+    };
   }
 
   // Many bars: a list of points, one a row, in the order of the table.
@@ -226,8 +255,6 @@ inline constexpr char kReportScript[] = R"js(
       name: several ? `${series.name} (${group})` : series.name, color: look(t, series.color).color,
       value: series.y[i], up: series.up[i], down: series.down[i],
     })));
-    const most = Math.max(10, Math.floor(width / 16));
-    const short = (name) => name.length > most ? name.slice(0, most - 1) + "\u2026" : name;
     const trace = {
       type: "scatter", mode: "markers", x: rows.map((row) => row.value), y: rows.map((_, i) => i),
       text: rows.map((row) => label(row.name)), hovertemplate: "%{text}: %{x:.4g}<extra></extra>",
@@ -238,13 +265,33 @@ inline constexpr char kReportScript[] = R"js(
     const result = layout(t, { ...plot, series: [] });
     result.height = 80 + (rows.length > 80 ? 13 : 17) * rows.length;
     result.xaxis = axis(t, plot.y_label);
-    result.yaxis = {
-      ...axis(t, ""), autorange: false, range: [rows.length - 0.5, -0.5], showgrid: rows.length <= 80,
-      tickmode: "array", tickvals: rows.map((_, i) => i),
-      ticktext: rows.map((row) => label(short(row.name))),
-      tickfont: { color: t.soft, size: rows.length > 80 ? 10 : 11 },
-    };
+    result.yaxis = listAxis(t, rows.map((row) => row.name), width);
     return [[trace], result];
+  }
+
+  // A mark a series in each row.
+  function rows(t, plot, width) {
+    const traces = plot.series.map((series) => {
+      const its = look(t, series.color);
+      return {
+        type: "scatter", mode: "markers", name: label(series.name), legendgroup: series.name,
+        x: series.x, y: plot.rows.map((_, i) => i), text: plot.rows.map(label),
+        hovertemplate: `%{text}: %{x:.4g} (${label(series.name)})<extra></extra>`,
+        marker: { color: its.color, size: 9, symbol: its.symbol },
+      };
+    });
+    const result = layout(t, plot);
+    result.height = 80 + 22 * plot.rows.length;
+    result.yaxis = listAxis(t, plot.rows, width);
+    result.xaxis.zerolinecolor = t.soft;
+    if (plot.reference !== null) {
+      traces.unshift({
+        type: "scatter", mode: "lines", x: [plot.reference, plot.reference],
+        y: [-0.5, plot.rows.length - 0.5], hoverinfo: "skip",
+        line: { color: t.soft, width: 1.5, dash: "dash" },
+      });
+    }
+    return [traces, result];
   }
 
   // On a dark page intervals are light, and would not stand out from light bars.
@@ -348,9 +395,11 @@ inline constexpr char kReportScript[] = R"js(
       if (its.pattern) add("M-5,3L3,-5M-3,5L5,-3", { stroke: t.card, "stroke-width": 1.5 });
       return drawing;
     }
-    add("M-13,0H13", { stroke: its.color, "stroke-width": 2,
-                       "stroke-dasharray": DASH_LENGTHS[its.dash] });
-    if (plot.markers) {
+    if (plot.kind !== "rows") {
+      add("M-13,0H13", { stroke: its.color, "stroke-width": its.symbol ? 2 : 1.5,
+                         "stroke-dasharray": DASH_LENGTHS[its.dash] });
+    }
+    if (its.symbol && (plot.markers || plot.kind === "rows") && !plot.steps) {
       add(MARKS[its.symbol], { fill: its.color, stroke: its.color, "stroke-width": 1.5 });
     }
     return drawing;
@@ -390,7 +439,7 @@ inline constexpr char kReportScript[] = R"js(
     element.after(legend);
   }
 
-  const KINDS = { line: line, bar: bar, heatmap: heatmap };
+  const KINDS = { line: line, bar: bar, heatmap: heatmap, rows: rows };
   const drawn = new Set();
 
   function draw(element) {

@@ -128,6 +128,52 @@ TEST(Document, NumbersOfPlotsAreKeptInFullUnderTheirTitles) {
   EXPECT_LT(plots[4].name.size(), 128u);
 }
 
+TEST(Document, RowPlotsHoldAMarkASeriesInEachRow) {
+  Document document("t");
+  document.AddRowPlot({.title = "Love plot",
+                       .x_label = kHostile,
+                       .rows = {kHostile, "b", "c"},
+                       .series = {{"before", {0.5, std::nan(""), 1.0 / 3}}, {"after", {0, 1, 2}}},
+                       .reference = 0.1});
+  document.AddRowPlot({.title = "none", .rows = {}, .series = {{"after", {}}}});
+  const std::string html = document.Render("var Plotly;");
+  EXPECT_THAT(html, Not(HasSubstr("<img")));
+  const std::vector<nlohmann::json> plots = PlotsOf(html);
+  ASSERT_EQ(plots.size(), 2u);
+  EXPECT_EQ(plots[0]["kind"], "rows");
+  EXPECT_EQ(plots[0]["x_label"], kHostile);
+  EXPECT_EQ(plots[0]["rows"], nlohmann::json({kHostile, "b", "c"}));
+  EXPECT_EQ(plots[0]["series"][0]["x"], nlohmann::json::parse("[0.5,null,0.333333]"));
+  EXPECT_EQ(plots[0]["series"][1]["x"], nlohmann::json::parse("[0,1,2]"));
+  EXPECT_EQ(plots[0]["reference"], 0.1);
+  EXPECT_EQ(plots[1]["reference"], nullptr);
+  // A series keeps its colour.
+  EXPECT_EQ(plots[1]["series"][0]["color"], plots[0]["series"][1]["color"]);
+  EXPECT_EQ(document.plots()[0].csv,
+            absl::StrCat("series,row,value\r\nbefore,\"",
+                         "</script><img src=x onerror=alert(1)>&'\"\"<!--\"",
+                         ",0.5\r\nbefore,b,\r\nbefore,c,0.3333333333333333\r\nafter,\"",
+                         "</script><img src=x onerror=alert(1)>&'\"\"<!--\"",
+                         ",0\r\nafter,b,1\r\nafter,c,2\r\n"));
+}
+
+TEST(Document, ReferencesTakeNoColourFromTheSeries) {
+  Document document("t");
+  document.AddLinePlot({.title = "a",
+                        .series = {{"first", {0, 1}, {1, 2}},
+                                   {.name = "ideal", .x = {0, 1}, .y = {0, 1}, .reference = true},
+                                   {"second", {0, 1}, {1, 2}}}});
+  document.AddLinePlot({.title = "b", .series = {{"third", {0, 1}, {1, 2}}}, .steps = true});
+  const std::vector<nlohmann::json> plots = PlotsOf(document.Render(""));
+  ASSERT_EQ(plots.size(), 2u);
+  EXPECT_EQ(plots[0]["series"][0]["color"], 0);
+  EXPECT_EQ(plots[0]["series"][1]["color"], -1);
+  EXPECT_EQ(plots[0]["series"][2]["color"], 1);
+  EXPECT_EQ(plots[1]["series"][0]["color"], 2);
+  EXPECT_EQ(plots[0]["steps"], false);
+  EXPECT_EQ(plots[1]["steps"], true);
+}
+
 TEST(Document, FoldedPlotsStandInAFoldUntilSomethingElseFollows) {
   Document document("t");
   document.AddLinePlot({.title = "first", .series = {{"a", {0}, {1}}}});

@@ -84,6 +84,32 @@ Document Sweep(int methods) {
   return document;
 }
 
+RowPlot Rows() {
+  RowPlot plot{.title = "Differences by covariate", .x_label = "|SMD|", .reference = 0.1};
+  plot.series = {{.name = "before"}, {.name = "after"}};
+  for (int r = 0; r < 12; ++r) {
+    plot.rows.push_back(r == 3 ? "a covariate with a name that is far too long for the axis of a "
+                                 "narrow plot, or any plot"
+                               : "covariate " + std::to_string(r));
+    plot.series[0].values.push_back(0.8 / (1 + r));
+    plot.series[1].values.push_back(0.02 * ((5 * r) % 7));
+  }
+  return plot;
+}
+
+LinePlot Histogram() {
+  LinePlot plot{.title = "Propensities", .x_label = "propensity", .y_label = "share of the units"};
+  plot.steps = true;
+  plot.series = {{.name = "in the arm"}, {.name = "others"}};
+  for (int k = 0; k < 20; ++k) {
+    for (int s = 0; s < 2; ++s) {
+      plot.series[s].x.push_back((k + 0.5) / 20);
+      plot.series[s].y.push_back(0.12 * std::exp(-0.05 * std::pow(k - 6 - 6 * s, 2)));
+    }
+  }
+  return plot;
+}
+
 Document Everything() {
   Document document("MC-SGD and its baselines on rotated Fashion-MNIST",
                     "continual · smoke · 3f2a90c1b7de");
@@ -108,6 +134,12 @@ Document Everything() {
     bars.bars.push_back({name, "forgetting", 0.4 - 0.1 * m, 0.37 - 0.1 * m, 0.42 - 0.1 * m});
   }
   document.AddBarPlot(bars);
+  document.AddSection("Balance");
+  document.AddLinePlot(Histogram());
+  LinePlot diagonal = Curves("Against a reference", 1, true);
+  diagonal.series.push_back({.name = "ideal", .x = {1, 20}, .y = {0.9, 0.6}, .reference = true});
+  document.AddLinePlot(diagonal);
+  document.AddRowPlot(Rows());
   document.AddSection("Accuracy matrices", "Row: after training on a task. Column: tested on.");
   document.AddHeatmap(Matrix("er, mean over seeds", 20));
   document.AddHeatmap(Matrix("mc_sgd, mean over seeds", 5));

@@ -7,6 +7,7 @@
 #include <optional>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -192,6 +193,18 @@ TEST_F(ClaimsProgramTest, VerdictsAreThoseOfWalksAddedUpByHand) {
                             HasSubstr("runs/claims/CLAIMS.md")));
 }
 
+TEST_F(ClaimsProgramTest, UpTo32ReplicatesAreListedOneByOne) {
+  for (const auto& [seeds, listed] : {std::pair("0..31", true), {"0..32", false}}) {
+    WriteClaims(absl::StrReplaceAll(kClaims, {{"5..7", seeds}, {"5..9", seeds}}));
+    ASSERT_TRUE(RunWith({"--out", seeds}).ok());
+    const std::string page = Read(absl::StrCat(seeds, "/CLAIMS.md"));
+    EXPECT_THAT(page, HasSubstr("### `left_is_ahead`"));
+    EXPECT_EQ(absl::StrContains(page, "<summary>Every seed</summary>"), listed) << seeds;
+    EXPECT_EQ(absl::StrContains(page, "31: "), listed);
+    EXPECT_EQ(Claim("left_is_ahead", seeds)["values"].size(), listed ? 32u : 33u);
+  }
+}
+
 TEST_F(ClaimsProgramTest, VariancesAreComparedOverAllReplicates) {
   WriteClaims(absl::StrReplaceAll(kClaims,
                                   {{"direction: HIGHER smallest_effect: 0.1",
@@ -372,6 +385,8 @@ TEST_F(ClaimsProgramTest, MistakesOnTheCommandLineAreNamed) {
   EXPECT_THAT(ErrorOf({"--line", "wlak"}), HasSubstr("did you mean \"walk\""));
   EXPECT_THAT(ErrorOf({"--marksdown", "x"}), HasSubstr("--markdown"));
   EXPECT_THAT(ErrorOf({"--out", ""}), HasSubstr("--out"));
+  EXPECT_THAT(ErrorOf({"--line", "walk", "--line", "wlak"}),
+              HasSubstr("--line stands twice, with walk and wlak"));
   std::filesystem::remove(base::JoinPath(folder_, "walk.textproto"));
   EXPECT_THAT(ErrorOf({}), HasSubstr("walk.textproto"));
   std::string help;

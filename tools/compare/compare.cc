@@ -56,9 +56,11 @@ absl::Status SetText(const char* flag, const std::string& value, std::string& te
 const base::FlagSet<CommandLine>& Flags() {
   static const auto* const flags = new base::FlagSet<CommandLine>({
       {"metric", "M[,M]", "What to compare; else what all methods have,\nbut for costs.",
-       [](const auto& v, auto& line) { return AddNames("metric", v, line.options.metrics); }},
+       [](const auto& v, auto& line) { return AddNames("metric", v, line.options.metrics); },
+       base::kRepeatable},
       {"group", "G[,G]", "Streams or data sets; else those of all runs.",
-       [](const auto& v, auto& line) { return AddNames("group", v, line.options.groups); }},
+       [](const auto& v, auto& line) { return AddNames("group", v, line.options.groups); },
+       base::kRepeatable},
       {"baseline", "NAME",
        "RUN/METHOD, METHOD, or RUN: each method against\n"
        "that run's own. Else the first run, if it shares\n"
@@ -68,15 +70,18 @@ const base::FlagSet<CommandLine>& Flags() {
        [](const auto& v, auto& line) {
          line.labels.push_back(v);
          return absl::OkStatus();
-       }},
+       },
+       base::kRepeatable},
       {"lower_is_better", "M[,M]", "Beside losses, errors, forgetting, costs.",
        [](const auto& v, auto& line) {
          return AddNames("lower_is_better", v, line.options.lower_is_better);
-       }},
+       },
+       base::kRepeatable},
       {"higher_is_better", "M[,M]", "Where the name misleads.",
        [](const auto& v, auto& line) {
          return AddNames("higher_is_better", v, line.options.higher_is_better);
-       }},
+       },
+       base::kRepeatable},
       {"test", "t|wilcoxon", "Of the paired differences; t if not given.",
        [](const auto& v, auto& line) -> absl::Status {
          if (v != "t" && v != "wilcoxon") {

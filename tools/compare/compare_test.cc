@@ -152,6 +152,7 @@ TEST_F(CompareProgramTest, MistakesAreOneLineAndLeaveNothing) {
   ExpectRefused({"a", "half"}, "--resume");
   ExpectRefused({"a", "damaged"}, "damaged/summary.json");
   ExpectRefused({"a", "--metrc", "x"}, "did you mean \"--metric\"?");
+  ExpectRefused({"a", "--confidence", "0.9", "--confidence=0.95"}, "--confidence stands twice");
   ExpectRefused({"a", "--metric", "acuracy"}, "did you mean \"accuracy\"?");
   ExpectRefused({"a", "--metric", "accuracy,"}, "a name is empty");
   ExpectRefused({"a", "--metric"}, "--metric needs a value: --metric M[,M]");

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Writes common/stats/{normal,noncentral_t,robust,bootstrap,paired,wilcoxon,equivalence,multiple,
-correlation,kolmogorov_smirnov}_oracle.inc.
+correlation,kolmogorov_smirnov,proportion}_oracle.inc.
 
 The values that the tests beside them compare with. Recorded with scipy 1.17.1, numpy 2.4.6,
 statsmodels 0.15.0 and, for the two distributions, mpmath 1.3.0, at enough digits that every double
@@ -384,6 +384,18 @@ def kolmogorov_smirnov():
     oracle.write()
 
 
+def proportion():
+    rows = []
+    for count, units in [(0, 1), (1, 1), (0, 12), (12, 12), (1, 3), (7, 10), (3, 50), (411, 1000),
+                         (999999, 1000000)]:
+        for level in [0.5, 0.9, 0.95, 0.9999]:
+            interval = stats.binomtest(count, units).proportion_ci(level, method="wilson")
+            rows.append((str(count), str(units), level, interval.low, interval.high))
+    oracle = Oracle("proportion")
+    oracle.table("WILSON", "count, units, level, low, high", rows)
+    oracle.write()
+
+
 def main():
     normal()
     noncentral_t()
@@ -395,6 +407,7 @@ def main():
     multiple()
     correlation()
     kolmogorov_smirnov()
+    proportion()
 
 
 if __name__ == "__main__":
