@@ -217,7 +217,7 @@ absl::Status EffectUnit::MeasureIntervals(const Predictions& in, const Predictio
   double quantile = stats::NormalQuantile(upper);
   std::vector<std::vector<double>> error;  // [arms - 1][in, then out]
   if (work_->bootstrap != nullptr) {
-    error = work_->bootstrap->Deviations();
+    error = work_->bootstrap->Errors();
     quantile = stats::StudentTQuantile(upper, options_.intervals->bootstrap - 1);
   } else {
     error = in.effect_error;

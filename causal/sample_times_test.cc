@@ -1,7 +1,6 @@
 // The program as a user runs it.
 #include <cmath>
 #include <cstdint>
-#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -17,13 +16,12 @@
 #include "causal/data/split.h"
 #include "causal/line.h"
 #include "causal/sources.h"
-#include "common/base/file_io.h"
-#include "common/base/runfiles.h"
 #include "common/config/textproto.h"
 #include "common/data/npy.h"
 #include "common/population/unit.h"
 #include "common/random/stream.h"
 #include "common/testing/process.h"
+#include "common/testing/program_fixture.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
@@ -32,7 +30,6 @@ namespace perennial::causal {
 namespace {
 
 using ::perennial::testing::ProcessResult;
-using ::perennial::testing::RunProcess;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -46,22 +43,12 @@ methods { name: "tarnet" net {} }
 methods { name: "transductive" net { alpha: 1 transductive: TEST_TREATMENT } }
 )";
 
-class SampleTimesTest : public ::testing::Test {
+class SampleTimesTest : public testing::ProgramTest {
  protected:
-  void SetUp() override {
-    folder_ = absl::StrCat(std::getenv("TEST_TMPDIR"), "/",
-                           ::testing::UnitTest::GetInstance()->current_test_info()->name());
-    std::filesystem::remove_all(folder_);
-    std::filesystem::create_directories(folder_);
-  }
-
-  ProcessResult Start(const std::string& config, std::vector<std::string> arguments) const {
-    EXPECT_TRUE(base::WriteFileAtomically(folder_ + "/tiny.textproto", config).ok());
-    const auto binary = base::FindRunfile("perennial/causal/sample_times");
-    EXPECT_TRUE(binary.ok()) << binary.status();
-    arguments.insert(arguments.begin(), {binary.value_or(""), "--config", "tiny.textproto"});
-    return RunProcess(arguments, {.working_folder = folder_,
-                                  .environment = {{"BUILD_WORKING_DIRECTORY", folder_}}});
+  ProcessResult StartWith(const std::string& config, std::vector<std::string> arguments) const {
+    Write("tiny.textproto", config);
+    arguments.insert(arguments.begin(), {"--config", "tiny.textproto"});
+    return Start("causal/sample_times", std::move(arguments));
   }
 
   // Of the folder of a seed.
@@ -81,11 +68,9 @@ class SampleTimesTest : public ::testing::Test {
   // Runs the configuration with --out; what is printed and written must be what an experiment
   // measures, and what its data are.
   void ExpectAsInAnExperiment(const std::string& text);
-
-  std::string folder_;
 };
 
-std::vector<nlohmann::json> Lines(const std::string& text) {
+std::vector<nlohmann::json> JsonLines(const std::string& text) {
   std::vector<nlohmann::json> lines;
   for (const absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
     lines.push_back(nlohmann::json::parse(std::string(line), nullptr, false));
@@ -104,9 +89,9 @@ void SampleTimesTest::ExpectAsInAnExperiment(const std::string& text) {
   const auto experiment = line.Prepare(config, "");
   ASSERT_TRUE(experiment.ok()) << experiment.status();
 
-  const ProcessResult result = Start(text, {"--seeds", "3..4", "--out", "out"});
+  const ProcessResult result = StartWith(text, {"--seeds", "3..4", "--out", "out"});
   ASSERT_EQ(result.exit_code, 0) << result.log;
-  const std::vector<nlohmann::json> printed = Lines(result.out);
+  const std::vector<nlohmann::json> printed = JsonLines(result.out);
   ASSERT_EQ(printed.size(), 6u);
   size_t at = 0;
   for (const uint64_t seed : {3, 4}) {
@@ -143,8 +128,7 @@ void SampleTimesTest::ExpectAsInAnExperiment(const std::string& text) {
       }
     }
     const auto about = nlohmann::json::parse(
-        base::ReadFile(absl::StrCat(folder_, "/out/seed_", seed, "/sample.json")).value_or(""),
-        nullptr, false);
+        Contents(absl::StrCat("out/seed_", seed, "/sample.json")), nullptr, false);
     ASSERT_TRUE(about.is_object());
     EXPECT_EQ(about["group"], (*source)->group());
     EXPECT_EQ(about["units"], n);
@@ -199,7 +183,7 @@ TEST_F(SampleTimesTest, TestUnitsOfTheirOwnStandBehindTheOthers) {
 
 // A network computed by hand from the weights that are written, in standardised units.
 TEST_F(SampleTimesTest, WritesTheWeightsThatANetworkBeginsWith) {
-  const ProcessResult result = Start(
+  const ProcessResult result = StartWith(
       "data { ihdp { surface: HILL_A } }\n"
       "net { trunk: [3] head: [2] activation: TANH steps: 1 learning_rate: 1e-12 "
       "      validation_share: 0 }\n"
@@ -261,14 +245,14 @@ TEST_F(SampleTimesTest, WritesTheWeightsThatANetworkBeginsWith) {
 }
 
 TEST_F(SampleTimesTest, MoreStepsTakeMoreTimeAndWithoutOutNothingIsWritten) {
-  const ProcessResult result =
-      Start(absl::StrCat("data { ihdp {} }", kRest), {"--seeds", "0", "--set",
-                                                      "methods=[{name: \"short\" net {}}, "
-                                                      "{name: \"long\" net { steps: 2000 }}]"});
+  const ProcessResult result = StartWith(absl::StrCat("data { ihdp {} }", kRest),
+                                         {"--seeds", "0", "--set",
+                                          "methods=[{name: \"short\" net {}}, "
+                                          "{name: \"long\" net { steps: 20000 }}]"});
   ASSERT_EQ(result.exit_code, 0) << result.log;
-  const std::vector<nlohmann::json> lines = Lines(result.out);
+  const std::vector<nlohmann::json> lines = JsonLines(result.out);
   ASSERT_EQ(lines.size(), 2u);
-  EXPECT_EQ(lines[1]["steps"], 2000);
+  EXPECT_EQ(lines[1]["steps"], 20000);
   EXPECT_GT(lines[1]["steps_cpu_s"].get<double>(), 10 * lines[0]["steps_cpu_s"].get<double>());
   std::vector<std::string> files;
   for (const auto& file : std::filesystem::directory_iterator(folder_)) {
@@ -287,7 +271,7 @@ TEST_F(SampleTimesTest, MistakesAreNamedInOneLine) {
       {{"--sed", "0"}, "--seeds"},
   };
   for (const auto& [arguments, needle] : mistakes) {
-    const ProcessResult result = Start(config, arguments);
+    const ProcessResult result = StartWith(config, arguments);
     EXPECT_EQ(result.exit_code, 1) << needle;
     EXPECT_THAT(result.log, AllOf(MatchesRegex("sample_times: [^\n]+\n"), HasSubstr(needle)));
   }

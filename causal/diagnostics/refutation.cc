@@ -9,19 +9,17 @@
 #include "common/stats/student_t.h"
 
 namespace perennial::causal {
-namespace {
 
-// `scale`: the standard error in standard deviations of a run.
-absl::StatusOr<RefutationTest> Test(std::span<const double> runs, double value, double scale,
-                                    double level) {
+absl::StatusOr<RefutationTest> TestOfMean(std::span<const double> runs, double expected,
+                                          double level) {
   PERENNIAL_RETURN_IF_ERROR(stats::CheckLevel(level));
   if (runs.size() < 2) {
     return absl::InvalidArgumentError(
         absl::StrCat("a test of a refutation needs at least 2 runs, there are ", runs.size()));
   }
-  if (!std::isfinite(value)) {
+  if (!std::isfinite(expected)) {
     return absl::InvalidArgumentError(
-        absl::StrCat("a refutation should find ", value, ", not a finite number"));
+        absl::StrCat("a refutation should find ", expected, ", not a finite number"));
   }
   const auto count = static_cast<double>(runs.size());
   double mean = 0;
@@ -35,29 +33,17 @@ absl::StatusOr<RefutationTest> Test(std::span<const double> runs, double value, 
     equal = equal && run == runs[0];
   }
   if (equal) {
-    return RefutationTest{runs[0], runs[0], runs[0], runs[0] == value ? 1.0 : 0.0};
+    return RefutationTest{runs[0], runs[0], runs[0], runs[0] == expected ? 1.0 : 0.0};
   }
   double squares = 0;
   for (const double run : runs) squares += (run - mean) * (run - mean);
-  const double error = scale * std::sqrt(squares / (count - 1));
+  const double error = std::sqrt(squares / (count - 1) / count);
   const double reach = stats::StudentTQuantile((1 + level) / 2, count - 1) * error;
   return RefutationTest{
       .mean = mean,
       .low = mean - reach,
       .high = mean + reach,
-      .p_value = 2 * stats::StudentTCdf(-std::abs(mean - value) / error, count - 1)};
-}
-
-}  // namespace
-
-absl::StatusOr<RefutationTest> TestOfMean(std::span<const double> runs, double expected,
-                                          double level) {
-  return Test(runs, expected, 1 / std::sqrt(static_cast<double>(runs.size())), level);
-}
-
-absl::StatusOr<RefutationTest> TestOfOneMore(std::span<const double> runs, double value,
-                                             double level) {
-  return Test(runs, value, std::sqrt(1 + 1 / static_cast<double>(runs.size())), level);
+      .p_value = 2 * stats::StudentTCdf(-std::abs(mean - expected) / error, count - 1)};
 }
 
 }  // namespace perennial::causal

@@ -2,8 +2,6 @@
 //
 //   PERENNIAL_ASSIGN_OR_RETURN(const auto placebo, TestOfMean(estimates, 0));
 //   placebo.p_value < 0.01;                                 // An effect where there is none.
-//   PERENNIAL_ASSIGN_OR_RETURN(const auto subset, TestOfOneMore(estimates, estimate));
-//   subset.low <= estimate && estimate <= subset.high;      // As one of the runs may well be.
 #ifndef PERENNIAL_CAUSAL_DIAGNOSTICS_REFUTATION_H_
 #define PERENNIAL_CAUSAL_DIAGNOSTICS_REFUTATION_H_
 
@@ -15,7 +13,7 @@ namespace perennial::causal {
 
 struct RefutationTest {
   double mean;
-  // Where the value that is compared should lie, at the level asked for.
+  // The interval of the mean, at the level asked for.
   double low;
   double high;
   double p_value;  // Two-sided.
@@ -27,11 +25,6 @@ struct RefutationTest {
 // the p-value is 1 or 0.
 absl::StatusOr<RefutationTest> TestOfMean(std::span<const double> runs, double expected,
                                           double level = 0.95);
-
-// Could `value` be one run more, of the same normal distribution? m -+ t s sqrt(1 + 1 / R): the
-// t test of two samples with a common variance, of which one holds a single value.
-absl::StatusOr<RefutationTest> TestOfOneMore(std::span<const double> runs, double value,
-                                             double level = 0.95);
 
 }  // namespace perennial::causal
 

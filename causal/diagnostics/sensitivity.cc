@@ -51,6 +51,64 @@ double EValueOf(double risk_ratio) {
   return ratio + std::sqrt(ratio * (ratio - 1));
 }
 
+// What outcome models leave, and the effect that they find.
+struct Residuals {
+  std::vector<double> outcome;
+  double effect = 0;
+
+  absl::StatusOr<Bounds> BoundsAt(Sample sample, const Predictions& predictions, int arm,
+                                  Estimand estimand, double lambda) const {
+    sample.outcome = outcome;
+    PERENNIAL_ASSIGN_OR_RETURN(const Bounds bounds,
+                               HajekBounds(sample, predictions.propensity, arm, estimand, lambda));
+    return Bounds{.low = bounds.low + effect, .high = bounds.high + effect};
+  }
+};
+
+absl::StatusOr<Residuals> ResidualsOf(const Sample& sample, const Predictions& predictions, int arm,
+                                      Estimand estimand) {
+  const auto& mu = predictions.outcome;
+  if (std::ssize(mu) != sample.arms || arm < 1 || arm >= sample.arms) {
+    return absl::InvalidArgumentError(absl::StrCat("arm ", arm, " of ", sample.arms,
+                                                   ", and outcomes are predicted for ", mu.size()));
+  }
+  const size_t n = sample.outcome.size();
+  for (const std::vector<double>& of_arm : mu) {
+    if (of_arm.size() == n) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("there are ", n, " outcomes and ", of_arm.size(), " predicted ones"));
+  }
+  Residuals residuals;
+  residuals.outcome.assign(sample.outcome.begin(), sample.outcome.end());
+  for (size_t i = 0; i < n; ++i) {
+    const bool own_model = estimand == Estimand::kAte && sample.treatment[i] == arm;
+    residuals.outcome[i] -= mu[own_model ? arm : 0][i];
+    if (estimand == Estimand::kAte) {
+      residuals.effect += (mu[arm][i] - mu[0][i]) / static_cast<double>(n);
+    }
+  }
+  return residuals;
+}
+
+// bounds_at(lambda) -> absl::StatusOr<Bounds>, which grow with lambda.
+template <typename BoundsAt>
+absl::StatusOr<double> CriticalLambda(const BoundsAt& bounds_at) {
+  double low = 1;
+  double high = 1000;
+  const auto holds_zero = [&](double lambda) -> absl::StatusOr<bool> {
+    PERENNIAL_ASSIGN_OR_RETURN(const Bounds bounds, bounds_at(lambda));
+    return bounds.low <= 0 && bounds.high >= 0;
+  };
+  PERENNIAL_ASSIGN_OR_RETURN(const bool at_high, holds_zero(high));
+  if (!at_high) return high;
+  while (high - low > 1e-7) {
+    const double middle = (low + high) / 2;
+    PERENNIAL_ASSIGN_OR_RETURN(const bool zero, holds_zero(middle));
+    (zero ? high : low) = middle;
+  }
+  return low;
+}
+
 }  // namespace
 
 absl::StatusOr<EValue> EValueOfRiskRatio(double risk_ratio, double low, double high) {
@@ -120,25 +178,27 @@ absl::StatusOr<Bounds> HajekBounds(const Sample& sample,
   return Bounds{.low = means[1].low - means[0].high, .high = means[1].high - means[0].low};
 }
 
+absl::StatusOr<Bounds> AipwBounds(const Sample& sample, const Predictions& predictions, int arm,
+                                  Estimand estimand, double lambda) {
+  PERENNIAL_ASSIGN_OR_RETURN(const Residuals residuals,
+                             ResidualsOf(sample, predictions, arm, estimand));
+  return residuals.BoundsAt(sample, predictions, arm, estimand, lambda);
+}
+
 absl::StatusOr<double> HajekCriticalLambda(const Sample& sample,
                                            std::span<const std::vector<double>> propensity, int arm,
                                            Estimand estimand) {
-  double low = 1;
-  double high = 1000;
-  const auto holds_zero = [&](double lambda) -> absl::StatusOr<bool> {
-    PERENNIAL_ASSIGN_OR_RETURN(const Bounds bounds,
-                               HajekBounds(sample, propensity, arm, estimand, lambda));
-    return bounds.low <= 0 && bounds.high >= 0;
-  };
-  PERENNIAL_ASSIGN_OR_RETURN(const bool at_high, holds_zero(high));
-  if (!at_high) return high;
-  // The bounds grow with lambda.
-  while (high - low > 1e-7) {
-    const double middle = (low + high) / 2;
-    PERENNIAL_ASSIGN_OR_RETURN(const bool zero, holds_zero(middle));
-    (zero ? high : low) = middle;
-  }
-  return low;
+  return CriticalLambda(
+      [&](double lambda) { return HajekBounds(sample, propensity, arm, estimand, lambda); });
+}
+
+absl::StatusOr<double> AipwCriticalLambda(const Sample& sample, const Predictions& predictions,
+                                          int arm, Estimand estimand) {
+  PERENNIAL_ASSIGN_OR_RETURN(const Residuals residuals,
+                             ResidualsOf(sample, predictions, arm, estimand));
+  return CriticalLambda([&](double lambda) {
+    return residuals.BoundsAt(sample, predictions, arm, estimand, lambda);
+  });
 }
 
 }  // namespace perennial::causal

@@ -12,6 +12,7 @@
 
 #include "absl/status/statusor.h"
 #include "causal/estimators/average_effect.h"
+#include "causal/models/model.h"
 
 namespace perennial::causal {
 
@@ -49,11 +50,20 @@ absl::StatusOr<Bounds> HajekBounds(const Sample& sample,
                                    std::span<const std::vector<double>> propensity, int arm,
                                    Estimand estimand, double lambda);
 
+// The same of AIPW with normalised weights (Zhao, Small and Bhattacharya, section 6): what outcome
+// models predict does not depend on weights, so that only what they leave is bounded. ATE: the mean
+// of mu_a - mu_0 and the bounds of the residuals, each from its own arm's model; ATT: the bounds of
+// outcomes less mu_0. Needs predictions.outcome and propensity.
+absl::StatusOr<Bounds> AipwBounds(const Sample& sample, const Predictions& predictions, int arm,
+                                  Estimand estimand, double lambda);
+
 // The greatest lambda, up to 1000, for which the bounds do not hold 0, to 1e-6: 1 where the
 // estimate itself is 0.
 absl::StatusOr<double> HajekCriticalLambda(const Sample& sample,
                                            std::span<const std::vector<double>> propensity, int arm,
                                            Estimand estimand);
+absl::StatusOr<double> AipwCriticalLambda(const Sample& sample, const Predictions& predictions,
+                                          int arm, Estimand estimand);
 
 }  // namespace perennial::causal
 

@@ -105,18 +105,29 @@ Bounds RangeOverCorners(const std::vector<double>& y, const std::vector<double>&
   return range;
 }
 
-TEST(HajekBounds, AreTheExtremesOverAllCorners) {
+// Of `data`, and of what any outcome models leave of it.
+TEST(SensitivityBounds, AreTheExtremesOverAllCorners) {
   const Data data = Simulated(18, 1);
+  const auto mu = [](int arm, int i) { return 0.7 * arm + 0.3 * (i % 4) - 0.1 * arm * i; };
+  Predictions predictions = {.outcome = {{}, {}, {}}, .propensity = data.propensity};
+  double effect = 0;
+  for (int i = 0; i < 18; ++i) {
+    for (int arm = 0; arm < 3; ++arm) predictions.outcome[arm].push_back(mu(arm, i));
+    effect += (mu(1, i) - mu(0, i)) / 18;
+  }
   for (const double lambda : {1.0, 1.3, 4.0}) {
     for (const Estimand estimand : {Estimand::kAte, Estimand::kAtt}) {
       Bounds means[2];
+      Bounds residuals[2];
       for (const int arm : {0, 1}) {
         std::vector<double> y;
+        std::vector<double> left;
         std::vector<double> least;
         std::vector<double> greatest;
         for (int i = 0; i < 18; ++i) {
           if (data.treatment[i] != arm) continue;
           y.push_back(data.outcome[i]);
+          left.push_back(y.back() - mu(estimand == Estimand::kAte ? arm : 0, i));
           const double e = data.propensity[arm][i];
           if (estimand == Estimand::kAte) {
             // Odds of the true propensity within [1 / lambda, lambda] of e / (1 - e).
@@ -133,13 +144,49 @@ TEST(HajekBounds, AreTheExtremesOverAllCorners) {
           }
         }
         means[arm] = RangeOverCorners(y, least, greatest);
+        residuals[arm] = RangeOverCorners(left, least, greatest);
       }
       const auto bounds = HajekBounds(data.sample(), data.propensity, 1, estimand, lambda);
       ASSERT_TRUE(bounds.ok()) << bounds.status();
       EXPECT_NEAR(bounds->low, means[1].low - means[0].high, 1e-12);
       EXPECT_NEAR(bounds->high, means[1].high - means[0].low, 1e-12);
+      const auto augmented = AipwBounds(data.sample(), predictions, 1, estimand, lambda);
+      ASSERT_TRUE(augmented.ok()) << augmented.status();
+      const double shift = estimand == Estimand::kAte ? effect : 0;
+      EXPECT_NEAR(augmented->low, residuals[1].low - residuals[0].high + shift, 1e-12);
+      EXPECT_NEAR(augmented->high, residuals[1].high - residuals[0].low + shift, 1e-12);
     }
   }
+}
+
+TEST(AipwBounds, WithoutConfoundingAreAipwWhereWeightsAddUp) {
+  // Weights 2 of both arms add up to n, so that normalised ones are the same.
+  Data data = Simulated(40, 5);
+  Predictions predictions = {.outcome = {{}, {}}, .propensity = {{}, {}}};
+  for (int i = 0; i < 40; ++i) {
+    data.treatment[i] = i % 2;
+    for (int arm = 0; arm < 2; ++arm) {
+      predictions.outcome[arm].push_back(arm + std::sin(i));
+      predictions.propensity[arm].push_back(0.5);
+    }
+  }
+  const Sample sample = {.treatment = data.treatment, .outcome = data.outcome};
+  for (const Estimand estimand : {Estimand::kAte, Estimand::kAtt}) {
+    const auto aipw =
+        AverageEffects(sample, predictions, EffectMethod::kAipw, {.estimand = estimand});
+    ASSERT_TRUE(aipw.ok()) << aipw.status();
+    const auto bounds = AipwBounds(sample, predictions, 1, estimand, 1);
+    ASSERT_TRUE(bounds.ok()) << bounds.status();
+    EXPECT_NEAR(bounds->low, (*aipw)[0].estimate.value, 1e-12);
+    EXPECT_NEAR(bounds->high, (*aipw)[0].estimate.value, 1e-12);
+    const double lambda = *AipwCriticalLambda(sample, predictions, 1, estimand);
+    EXPECT_GT(lambda, 1);
+    const Bounds at = *AipwBounds(sample, predictions, 1, estimand, lambda);
+    EXPECT_NEAR(std::min(std::abs(at.low), std::abs(at.high)), 0, 1e-5);
+  }
+  predictions.outcome[0].pop_back();
+  EXPECT_THAT(std::string(AipwBounds(sample, predictions, 1, Estimand::kAte, 1).status().message()),
+              HasSubstr("40 outcomes and 39 predicted"));
 }
 
 TEST(HajekBounds, WithoutConfoundingAreTheEstimateAndGrowWithIt) {

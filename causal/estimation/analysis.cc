@@ -16,15 +16,17 @@
 #include "common/base/status_macros.h"
 #include "common/population/scheduler.h"
 #include "common/random/stream.h"
-#include "common/stats/robust.h"
+#include "common/stats/normal.h"
 
 namespace perennial::causal {
 namespace {
 
 constexpr int kRefutationRuns = 10;
-// A refutation that should find nothing fails below this p-value.
-constexpr double kRefuted = 0.01;
+constexpr int64_t kFewUnits = 10000;
+constexpr int kRepeatsOfFew = 5;
 constexpr int kGainPoints = 20;
+// Of a standard error, by which the chance of the folds may move an estimate without a word.
+constexpr double kMostChance = 0.25;
 
 constexpr PartKind kRefutations[] = {PartKind::kPlacebo, PartKind::kDummyOutcome,
                                      PartKind::kRandomCause, PartKind::kSubset};
@@ -68,6 +70,10 @@ absl::Status CheckOptions(const Observations& observations, const AnalysisOption
   if (options.folds < 2 || options.folds > 100) {
     return absl::InvalidArgumentError(
         absl::StrCat("folds is ", options.folds, ", must be 2 to 100"));
+  }
+  if (options.repeats < 0 || options.repeats > 100) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("repeats is ", options.repeats, ", must be 0 to 100"));
   }
   if (options.bootstrap != 0 && (options.bootstrap < 20 || options.bootstrap > 100000)) {
     return absl::InvalidArgumentError(
@@ -147,13 +153,25 @@ absl::Status TakeDiagnostics(const Observations& observations, const AnalysisOpt
           of_arm.e_value, EValueOfDifference(analysis.Of(arm, Estimand::kAte, options.estimator),
                                              DeviationOf(observations.outcome)));
     }
-    PERENNIAL_ASSIGN_OR_RETURN(
-        of_arm.bounds, HajekBounds(sample, propensity, arm, Estimand::kAte, options.sensitivity));
-    PERENNIAL_ASSIGN_OR_RETURN(of_arm.critical_lambda,
-                               HajekCriticalLambda(sample, propensity, arm, Estimand::kAte));
-    PERENNIAL_ASSIGN_OR_RETURN(const std::vector<double> scores,
+    if (options.estimator == EffectMethod::kHajek) {
+      PERENNIAL_ASSIGN_OR_RETURN(
+          of_arm.bounds, HajekBounds(sample, propensity, arm, Estimand::kAte, options.sensitivity));
+      PERENNIAL_ASSIGN_OR_RETURN(of_arm.critical_lambda,
+                                 HajekCriticalLambda(sample, propensity, arm, Estimand::kAte));
+    } else {
+      PERENNIAL_ASSIGN_OR_RETURN(of_arm.bounds, AipwBounds(sample, analysis.out_of_fold, arm,
+                                                           Estimand::kAte, options.sensitivity));
+      PERENNIAL_ASSIGN_OR_RETURN(
+          of_arm.critical_lambda,
+          AipwCriticalLambda(sample, analysis.out_of_fold, arm, Estimand::kAte));
+    }
+    PERENNIAL_ASSIGN_OR_RETURN(std::vector<double> scores,
                                AipwScores(sample, analysis.out_of_fold, arm));
-    const std::vector<double>& effect = analysis.out_of_fold.effect[arm - 1];
+    std::vector<double> effect = analysis.out_of_fold.effect[arm - 1];
+    if (options.lower_is_better) {
+      for (double& score : scores) score = -score;
+      for (double& gain : effect) gain = -gain;
+    }
     PERENNIAL_ASSIGN_OR_RETURN(
         of_arm.policy, PolicyValueOf(effect, scores, observations.cluster, 0, options.level));
     PERENNIAL_ASSIGN_OR_RETURN(
@@ -188,16 +206,22 @@ class PartRunner {
                    const std::function<absl::Status(EstimatePart&, const absl::Status&)>& failed) {
     std::vector<population::Unit*> units;
     std::vector<EstimatePart*> parts;
+    int loaded = 0;
     for (const auto& part : parts_) {
       if (std::ranges::find(kinds, part->kind()) == kinds.end()) continue;
       const std::string kept = run_.find(part->key().Id());
       // What cannot be read is done again.
       if (!kept.empty() && part->Load(kept).ok()) {
         Count(*part);
+        ++loaded;
         take(std::ssize(parts), *part);
       }
       parts.push_back(part.get());
       units.push_back(part.get());
+    }
+    if (loaded > 0) {
+      text_ = absl::StrCat(loaded, " of ", parts.size(), " parts are kept from an earlier run");
+      Tell(true);
     }
     const auto memory = static_cast<double>(run_.memory_bytes);
     int threads = run_.threads;
@@ -220,7 +244,7 @@ class PartRunner {
                     error.Update(kept);
                     return kept;
                   }
-                  Count(part);
+                  CountAndTell(part);
                   take(index, part);
                   return absl::OkStatus();
                 },
@@ -228,7 +252,7 @@ class PartRunner {
                   const std::lock_guard lock(mutex_);
                   const absl::Status end =
                       absl::IsCancelled(failure) ? failure : failed(*parts[index], failure);
-                  if (end.ok()) Count(*parts[index]);
+                  if (end.ok()) CountAndTell(*parts[index]);
                   error.Update(end);
                   return end;
                 }});
@@ -240,7 +264,11 @@ class PartRunner {
   // One part more has ended.
   void Count(const EstimatePart& part) {
     done_cost_ += part.plan().total_flops();
-    const int done = ++done_[LikeOf(part.kind())];
+    ++done_[LikeOf(part.kind())];
+  }
+  void CountAndTell(const EstimatePart& part) {
+    Count(part);
+    const int done = done_[LikeOf(part.kind())];
     const int count = count_[LikeOf(part.kind())];
     const auto text = [&](const char* what, const char* things) {
       return absl::StrCat(what, ": ", done, " of ", count, " ", things);
@@ -281,10 +309,34 @@ random::Stream StreamOf(const AnalysisOptions& options) {
   return random::Stream(options.seed).Split("estimate");
 }
 
-absl::StatusOr<std::vector<int32_t>> FoldsOf(const Observations& observations,
-                                             const AnalysisOptions& options) {
-  return Folds(observations.treatment, options.folds, observations.cluster,
-               StreamOf(options).Split("cross_fit").Split("folds"));
+// [repeats][n]
+absl::StatusOr<std::vector<std::vector<int32_t>>> FoldsOf(const Observations& observations,
+                                                          const AnalysisOptions& options) {
+  std::vector<std::vector<int32_t>> fold_of;
+  for (int repeat = 0; repeat < RepeatsOf(options, observations.size()); ++repeat) {
+    const random::Stream stream = CrossFitStream(StreamOf(options), repeat);
+    PERENNIAL_ASSIGN_OR_RETURN(
+        fold_of.emplace_back(),
+        Folds(observations.treatment, options.folds, observations.cluster, stream.Split("folds")));
+  }
+  return fold_of;
+}
+
+// Sums in the order of the draws, so that the bits do not depend on which ended first.
+Predictions MeanOf(std::vector<Predictions> draws) {
+  const auto count = static_cast<double>(draws.size());
+  Predictions mean = std::move(draws[0]);
+  for (const auto part : {&Predictions::effect, &Predictions::outcome, &Predictions::propensity}) {
+    for (size_t c = 0; c < (mean.*part).size(); ++c) {
+      std::vector<double>& column = (mean.*part)[c];
+      for (size_t draw = 1; draw < draws.size(); ++draw) {
+        const std::vector<double>& other = (draws[draw].*part)[c];
+        for (size_t i = 0; i < column.size(); ++i) column[i] += other[i];
+      }
+      for (double& value : column) value /= count;
+    }
+  }
+  return mean;
 }
 
 // Refuses before anything is done what one part at a time does not fit.
@@ -294,8 +346,8 @@ absl::Status CheckMemory(const Observations& observations, const AnalysisOptions
   const double data =
       8.0 * static_cast<double>(observations.size()) * static_cast<double>(observations.features());
   const auto needed = [&](EffectModelKind model, bool own) {
-    return EstimateBytes(model, observations.size(), observations.features(), observations.arms, 1,
-                         own) -
+    return EstimateBytes(model, observations.size(), observations.features(), observations.arms,
+                         RepeatsOf(options, observations.size()), 1, own) -
            data;
   };
   const double bytes = needed(options.model, own_data);
@@ -325,6 +377,8 @@ absl::Status TakeBootstrap(const std::vector<std::optional<std::vector<std::vect
                              absl::StrCat(analysis.failed_replicates, " of ", options.bootstrap,
                                           " bootstrap replicates failed, one so"));
   }
+  const double factor = HalfSampleFactor(observations);
+  const double z = stats::NormalQuantile(0.5 + options.level / 2);
   for (const Estimand estimand : {Estimand::kAte, Estimand::kAtt}) {
     for (int arm = 1; arm < observations.arms; ++arm) {
       std::vector<double> values;
@@ -332,36 +386,37 @@ absl::Status TakeBootstrap(const std::vector<std::optional<std::vector<std::vect
         if (!replicate) continue;
         values.push_back((*replicate)[estimand == Estimand::kAte ? 0 : 1][arm - 1].value);
       }
-      std::ranges::sort(values);
-      const double tail = (1 - options.level) / 2;
-      analysis.bootstrap.push_back({arm, estimand, DeviationOf(values),
-                                    stats::QuantileOfSorted(values, tail),
-                                    stats::QuantileOfSorted(values, 1 - tail)});
+      const double error = factor * DeviationOf(values);
+      const double value = analysis.Of(arm, estimand, options.estimator).value;
+      analysis.bootstrap.push_back({arm, estimand, error, value - z * error, value + z * error});
     }
   }
-  analysis.effect_error = spread.Deviations();
+  analysis.effect_error = spread.Errors(factor);
   return absl::OkStatus();
 }
 
-std::string VerdictOf(const RefutationRow& row, const Estimate& estimate) {
+std::string VerdictOf(const RefutationRow& row) {
   const RefutationTest& test = row.test;
   const auto runs = static_cast<int>(row.runs.size());
+  const std::string change = row.name == "placebo"         ? "arms shuffled"
+                             : row.name == "dummy_outcome" ? "outcomes shuffled"
+                             : row.name == "subset"        ? "four fifths of the units"
+                                                           : "a covariate of noise more";
+  const std::string off =
+      row.off == 0
+          ? std::string("the interval holds it")
+          : absl::StrFormat("the interval is %.2g standard errors of the estimate off", row.off);
+  std::string verdict;
   if (row.of_nothing) {
-    return absl::StrFormat(
-        "With %s shuffled, the mean of %d estimates is %.3g (%.3g to %.3g, p = %.2g) where 0 is "
-        "right: %s.",
-        row.name == "placebo" ? "arms" : "outcomes", runs, test.mean, test.low, test.high,
-        test.p_value,
-        row.holds ? "nothing is found where there is nothing"
-                  : "an effect is found where there is none, so the estimate is not to be trusted");
+    verdict = row.holds ? "nothing is found where there is nothing"
+                        : "an effect is found where there is none, so the estimate is not to be "
+                          "trusted";
+  } else {
+    verdict = row.holds ? "the estimate stays" : "the estimate hangs on what should not matter";
   }
-  const double moved = std::abs(test.mean - estimate.value);
   return absl::StrFormat(
-      "With %s, the mean of %d estimates is %.3g, %.2g standard errors from the estimate (p = "
-      "%.2g): %s.",
-      row.name == "subset" ? "four fifths of the units" : "a covariate of noise more", runs,
-      test.mean, estimate.standard_error > 0 ? moved / estimate.standard_error : 0, test.p_value,
-      row.holds ? "the estimate stays" : "the estimate hangs on what should not matter");
+      "With %s, the mean of %d estimates is %.3g (%.3g to %.3g) where %s is right; %s: %s.", change,
+      runs, test.mean, test.low, test.high, row.of_nothing ? "0" : "the estimate", off, verdict);
 }
 
 // estimates: [kind * kRefutationRuns + run][arm - 1].
@@ -380,13 +435,12 @@ absl::Status TakeRefutations(const std::vector<std::vector<Estimate>>& estimates
         row.runs.push_back(estimates[k * kRefutationRuns + r][arm - 1]);
         values.push_back(row.runs.back().value);
       }
-      PERENNIAL_ASSIGN_OR_RETURN(
-          row.test, row.of_nothing ? TestOfMean(values, 0, options.level)
-                                   : TestOfOneMore(values, estimate.value, options.level));
-      row.holds = row.of_nothing
-                      ? row.test.p_value >= kRefuted
-                      : std::abs(row.test.mean - estimate.value) <= estimate.standard_error;
-      row.verdict = VerdictOf(row, estimate);
+      const double right = row.of_nothing ? 0 : estimate.value;
+      PERENNIAL_ASSIGN_OR_RETURN(row.test, TestOfMean(values, right, options.level));
+      const double away = std::max({row.test.low - right, right - row.test.high, 0.0});
+      row.off = away == 0 ? 0 : away / estimate.standard_error;
+      row.holds = row.off <= kMostOff;
+      row.verdict = VerdictOf(row);
       analysis.refutations.push_back(std::move(row));
     }
   }
@@ -417,6 +471,11 @@ absl::string_view EstimatorName(std::optional<EffectMethod> method) {
   return "tmle";
 }
 
+int RepeatsOf(const AnalysisOptions& options, int64_t units) {
+  if (options.repeats > 0) return options.repeats;
+  return units <= kFewUnits ? kRepeatsOfFew : 1;
+}
+
 const Estimate& Analysis::Of(int arm, Estimand estimand, std::optional<EffectMethod> method) const {
   const auto row = std::ranges::find_if(effects, [&](const EffectRow& effect) {
     return effect.arm == arm && effect.estimand == estimand && effect.method == method;
@@ -437,7 +496,8 @@ absl::StatusOr<Analysis> Analyze(const Observations& observations, const Analysi
                                  const AnalysisRun& run) {
   PERENNIAL_RETURN_IF_ERROR(CheckAnalysis(observations, options, run.memory_bytes));
   const random::Stream stream = StreamOf(options);
-  PERENNIAL_ASSIGN_OR_RETURN(const std::vector<int32_t> fold_of, FoldsOf(observations, options));
+  PERENNIAL_ASSIGN_OR_RETURN(const std::vector<std::vector<int32_t>> fold_of,
+                             FoldsOf(observations, options));
   const PartSetting setting = {.observations = observations,
                                .fold_of = fold_of,
                                .model = options.model,
@@ -447,12 +507,13 @@ absl::StatusOr<Analysis> Analyze(const Observations& observations, const Analysi
                                .stream = stream,
                                .stop = run.stop};
   PartRunner runner(setting, run);
-  runner.Add(PartKind::kFold, options.folds);
+  runner.Add(PartKind::kFold, static_cast<int>(fold_of.size()) * options.folds);
   runner.Add(PartKind::kModel, 1);
   runner.Add(PartKind::kReplicate, options.bootstrap);
   for (const PartKind kind : kRefutations) runner.Add(kind, options.refute ? kRefutationRuns : 0);
 
   Analysis analysis;
+  std::vector<Predictions> draws(fold_of.size());
   PERENNIAL_RETURN_IF_ERROR(runner.Run(
       {PartKind::kFold, PartKind::kModel},
       [&](int64_t, EstimatePart& part) {
@@ -460,13 +521,26 @@ absl::StatusOr<Analysis> Analyze(const Observations& observations, const Analysi
         if (part.kind() == PartKind::kModel) {
           analysis.model = std::move(result.model);
         } else {
-          ScatterFold(result.predictions, fold_of, part.index(), analysis.out_of_fold);
+          const int draw = part.index() / options.folds;
+          ScatterFold(result.predictions, fold_of[draw], part.index() % options.folds, draws[draw]);
         }
       },
       [](EstimatePart&, const absl::Status& error) { return error; }));
+  std::vector<std::vector<Estimate>> by_repeat;  // [repeats][arm - 1]
+  for (const Predictions& draw : draws) {
+    PERENNIAL_ASSIGN_OR_RETURN(
+        by_repeat.emplace_back(),
+        EstimatesOf(observations, draw, options.estimator, Estimand::kAte, options.level));
+  }
+  analysis.out_of_fold = MeanOf(std::move(draws));
   PERENNIAL_RETURN_IF_ERROR(TakeEffects(observations, options, analysis));
   PERENNIAL_ASSIGN_OR_RETURN(analysis.predictions, analysis.model->Predict(observations.x()));
   PERENNIAL_RETURN_IF_ERROR(TakeDiagnostics(observations, options, stream, analysis));
+  for (ArmDiagnostics& of_arm : analysis.diagnostics) {
+    for (const std::vector<Estimate>& draw : by_repeat) {
+      of_arm.by_repeat.push_back(draw[of_arm.arm - 1].value);
+    }
+  }
 
   std::vector<std::optional<std::vector<std::vector<Estimate>>>> replicates(options.bootstrap);
   EffectSpread spread(options.bootstrap > 0 ? observations.arms - 1 : 0, observations.size());
@@ -548,10 +622,15 @@ std::vector<std::string> WarningsOf(const Analysis& analysis, const Observations
     if (spread > 0.05 && calibration.slope &&
         (*calibration.slope < 0.7 || *calibration.slope > 1.5)) {
       warnings.push_back(absl::StrFormat(
-          "Propensities for arm \"%s\" are %s (calibration slope %.2f, should be near 1): weights "
-          "may be off; --model linear may predict them better.",
-          arms[of_arm.arm], *calibration.slope < 1 ? "too extreme" : "too cautious",
-          *calibration.slope));
+          "Propensities for arm \"%s\" %s (calibration slope %.2f, should be near 1): weights "
+          "may be off%s.",
+          arms[of_arm.arm],
+          *calibration.slope <= 0  ? "do not follow who was in it"
+          : *calibration.slope < 1 ? "are too extreme"
+                                   : "are too cautious",
+          *calibration.slope,
+          options.model == EffectModelKind::kBoosting ? "; --model linear may predict them better"
+                                                      : ""));
     }
     int unbalanced = 0;
     size_t worst = 0;
@@ -572,6 +651,16 @@ std::vector<std::string> WarningsOf(const Analysis& analysis, const Observations
           arms[of_arm.arm], observations.covariate_names[worst], largest));
     }
     const Estimate& estimate = analysis.Of(of_arm.arm, Estimand::kAte, options.estimator);
+    if (of_arm.by_repeat.size() > 1) {
+      const double chance =
+          DeviationOf(of_arm.by_repeat) / std::sqrt(static_cast<double>(of_arm.by_repeat.size()));
+      if (chance > kMostChance * estimate.standard_error) {
+        warnings.push_back(absl::StrFormat(
+            "The ATE of arm \"%s\" may move by %.2g with another --seed, which draws other folds: "
+            "give more --repeats.",
+            arms[of_arm.arm], chance));
+      }
+    }
     const bool beyond = estimate.low > 0 || estimate.high < 0;
     if (beyond && of_arm.critical_lambda < 1.2) {
       warnings.push_back(absl::StrFormat(

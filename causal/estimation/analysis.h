@@ -1,19 +1,20 @@
 // The whole of an estimation: average effects with intervals, effects of units, and what tells
 // whether to believe them.
 //
-// Average effects come from nuisances predicted out of fold (cross-fitting) by several estimators
-// (estimators/average_effect.h), one of which is asked for; effects of units from the model fitted
-// to all units (effect_model.h). The bootstrap redoes all of it on units, or clusters, drawn with
-// replacement: copies of a unit stay in one fold, intervals are percentiles, and the standard error
-// of a unit's effect is the deviation of its predictions over the replicates.
+// Average effects come from nuisances predicted out of fold (cross-fitting), on average over some
+// draws of folds, by several estimators (estimators/average_effect.h), one of which is asked for;
+// effects of units from the model fitted to all units (effect_model.h). The bootstrap redoes all of
+// it, with one draw of folds, on half-samples (models/bootstrap.h), whose spread is the standard
+// error of average effects and of units'.
 //
 // Refutations, ten runs each, of arm against control (Sharma and Kiciman, arXiv:2011.04216):
 //   placebo        arms are shuffled: the effect should be 0
 //   dummy_outcome  outcomes are shuffled: the effect should be 0
 //   random_cause   a covariate of noise is added: the estimate should stay
 //   subset         80 % of the units: the estimate should stay
-// The first two hold unless the mean of their runs differs from 0 with a p-value below 0.01, the
-// others if it lies within one standard error of the estimate (diagnostics/refutation.h).
+// One holds unless the whole interval of the mean of its runs (diagnostics/refutation.h) lies
+// further than kMostOff standard errors of the estimate from what is right: so much bias would
+// matter, and chance alone does not show it.
 //
 // The parts (estimate_units.h) run in parallel: folds and the model first, then replicates and
 // refutations. Equal data, options and seed give equal bits, for any number of threads, and also
@@ -56,12 +57,18 @@ struct AnalysisOptions {
   EffectModelKind model = EffectModelKind::kBoosting;
   EffectMethod estimator = EffectMethod::kAipw;  // AIPW, TMLE or Hajek.
   int folds = 5;
-  int bootstrap = 0;  // Replicates; 0, or 20 and more.
+  // Draws of folds, whose predictions are averaged: which units share a fold is chance, and moves
+  // estimates. 0: five for up to 10,000 units, one for more; at most 100.
+  int repeats = 0;
+  int bootstrap = 0;  // Half-samples (models/bootstrap.h), one draw of folds each; 0, or 20 on.
   bool refute = false;
   uint64_t seed = 0;
   double level = 0.95;
-  double sensitivity = 1.5;  // Lambda of the bounds, diagnostics/sensitivity.h.
+  bool lower_is_better = false;  // Of outcomes: whom to treat.
+  double sensitivity = 1.5;      // Lambda of the bounds, diagnostics/sensitivity.h.
 };
+// The draws of folds of so many units, where options.repeats may be 0.
+int RepeatsOf(const AnalysisOptions& options, int64_t units);
 
 struct AnalysisProgress {
   std::string text;   // "bootstrap: 40 of 200 replicates"
@@ -93,11 +100,15 @@ struct EffectRow {
   Estimate estimate;
 };
 
+// An error of an estimate by so many of its standard errors leaves a 95 % interval a coverage of
+// 92 %.
+inline constexpr double kMostOff = 0.5;
+
 struct BootstrapRow {
   int arm;
   Estimand estimand;
   double standard_error;
-  double low;
+  double low;  // Of the estimate, by this error and the normal distribution.
   double high;
 };
 
@@ -107,7 +118,10 @@ struct RefutationRow {
   bool of_nothing;  // The effect should be 0; else the estimate.
   std::vector<Estimate> runs;
   RefutationTest test;
-  bool holds;
+  // How far the interval of their mean lies from what is right, in standard errors of the estimate;
+  // 0 where it holds that.
+  double off;
+  bool holds;           // off is at most kMostOff.
   std::string verdict;  // A sentence.
 };
 
@@ -118,9 +132,12 @@ struct ArmDiagnostics {
   std::vector<Balance> after;           // Weighted by the inverse of propensities, for the ATE.
   std::optional<RiskRatio> risk_ratio;  // Of a binary outcome, where both risks are above 0.
   EValue e_value;                       // Of the risk ratio, else of the difference.
-  Bounds bounds;                        // Of the Hajek ATE, at options.sensitivity.
-  double critical_lambda;               // At which they hold 0.
-  PolicyValue policy;  // Treats where the effect, predicted out of fold, is above 0.
+  // Of the ATE by Hajek if that is the estimator, else by AIPW, at options.sensitivity.
+  Bounds bounds;
+  double critical_lambda;         // At which they hold 0.
+  std::vector<double> by_repeat;  // The ATE, by the estimator, of each draw of folds alone.
+  // Gains are increases of the outcome, or decreases if lower is better.
+  PolicyValue policy;  // Treats where the effect, predicted out of fold, is a gain.
   Rate rate;
   std::vector<GainPoint> gain;  // The Qini curve, in twentieths.
 };
@@ -128,7 +145,7 @@ struct ArmDiagnostics {
 struct Analysis {
   std::shared_ptr<const EffectModel> model;  // Fitted to all units.
   Predictions predictions;                   // Its, for all units.
-  Predictions out_of_fold;
+  Predictions out_of_fold;                   // Mean over draws of folds.
   std::vector<EffectRow> effects;
   std::vector<ArmOverlap> overlap;          // [arms]
   std::vector<Calibration> calibration;     // [arms]

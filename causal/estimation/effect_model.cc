@@ -37,7 +37,8 @@ absl::StatusOr<MetaLearnerOptions> LearnerOptions(EffectModelKind kind) {
   MetaLearnerOptions options = {.kind = MetaLearnerKind::kX, .clip = kClip};
   if (kind == EffectModelKind::kBoosting) {
     PERENNIAL_ASSIGN_OR_RETURN(options.outcome, Boosting::Create({}));
-    options.propensity = options.outcome;
+    // A leaf of few units, all of one arm, would say that no unit like them is in another.
+    PERENNIAL_ASSIGN_OR_RETURN(options.propensity, Boosting::Create({.min_data_in_leaf = 20}));
   } else {
     options.outcome = std::make_shared<Ridge>(RidgeOptions{.penalty = 1e-3});
     options.propensity = std::make_shared<Logistic>(LogisticOptions{});

@@ -16,6 +16,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "causal/estimation/column_names.h"
+#include "causal/estimation/leaks.h"
 #include "common/base/excerpt.h"
 #include "common/base/json_text.h"
 #include "common/base/nearest_name.h"
@@ -56,25 +59,41 @@ bool IsMissing(const CsvColumn& column, int64_t row) {
   return column.codes[row] < 0;
 }
 
+bool IsNumber(const std::string& text) {
+  double value;
+  return absl::SimpleAtod(text, &value) && std::isfinite(value);
+}
+
+// "1,234", "12,5", "3 000", "50%", "$7"
+bool IsNearlyNumber(const std::string& text) {
+  return IsNumber(absl::StrReplaceAll(
+      text,
+      {{",", ""}, {" ", ""}, {"\u00a0", ""}, {"'", ""}, {"%", ""}, {"$", ""}, {"\u20ac", ""}}));
+}
+
 // Text among numbers is more often a slip than a category.
 absl::Status CheckText(absl::string_view role, const CsvColumn& column) {
   size_t numbers = 0;
   std::optional<size_t> first_other;
   for (size_t k = 0; k < column.categories.size(); ++k) {
-    double value;
-    if (absl::SimpleAtod(column.categories[k], &value) && std::isfinite(value)) {
+    if (IsNumber(column.categories[k])) {
       ++numbers;
-    } else if (!first_other) {
-      first_other = k;
+    } else {
+      if (!first_other) first_other = k;
+      numbers += IsNearlyNumber(column.categories[k]) ? 1 : 0;
     }
   }
   if (!first_other || 2 * numbers < column.categories.size()) return absl::OkStatus();
+  const std::string& other = column.categories[*first_other];
   const auto row = std::ranges::find(column.codes, static_cast<int32_t>(*first_other));
-  return Invalid(role, column.name,
-                 absl::StrCat(Quoted(column.categories[*first_other]), " in row ",
-                              row - column.codes.begin() + 1,
-                              " is not a finite number, as other values are; mend it or leave it "
-                              "empty, or name a column of categories in --categorical"));
+  return Invalid(
+      role, column.name,
+      absl::StrCat(Quoted(other), " in row ", row - column.codes.begin() + 1,
+                   IsNearlyNumber(other)
+                       ? " is a number with a comma, blank or sign in it; write it as 1234.5 (for "
+                         "decimal commas: --decimal_mark)"
+                       : " is not a finite number, as other values are; mend it or leave it empty",
+                   role == "covariate" ? ", or name a column of categories in --categorical" : ""));
 }
 
 absl::Status CheckSize(absl::string_view role, const CsvColumn& column) {
@@ -93,9 +112,16 @@ struct Values {
   std::vector<int32_t> code_of_row;  // -1: missing.
   std::vector<std::string> names;
   std::vector<double> numbers;  // Of a numeric or boolean column.
+  bool too_many = false;        // More numbers than kMaxArms; the rest is not filled.
 };
 
-absl::StatusOr<Values> ValuesOf(const CsvColumn& column) {
+// As the table spells it.
+std::string BooleanName(const CsvColumn& column, bool value) {
+  const std::vector<std::string>& words = value ? column.true_words : column.false_words;
+  return !words.empty() ? words[0] : value ? "true" : "false";
+}
+
+Values ValuesOf(const CsvColumn& column) {
   Values values;
   const auto rows = static_cast<int64_t>(
       std::max({column.numbers.size(), column.booleans.size(), column.codes.size()}));
@@ -111,18 +137,28 @@ absl::StatusOr<Values> ValuesOf(const CsvColumn& column) {
         column.type == CsvType::kNumber ? column.numbers[row] : column.booleans[row];
     const auto place = std::ranges::find(values.numbers, number);
     if (place == values.numbers.end() && values.numbers.size() == kMaxArms) {
-      return Invalid("treatment", column.name,
-                     absl::StrCat("has more than ", kMaxArms,
-                                  " different numbers; a treatment has 2 to ", kMaxArms, " arms"));
+      values.too_many = true;
+      return values;
     }
     values.code_of_row[row] = static_cast<int32_t>(place - values.numbers.begin());
     if (place == values.numbers.end()) values.numbers.push_back(number);
   }
   for (const double number : values.numbers) {
-    values.names.push_back(column.type == CsvType::kBoolean ? (number != 0 ? "true" : "false")
+    values.names.push_back(column.type == CsvType::kBoolean ? BooleanName(column, number != 0)
                                                             : absl::StrFormat("%.15g", number));
   }
   return values;
+}
+
+// Two texts that differ in blanks around them or in case alone; empty if there are none.
+std::vector<std::string> TwoSpellings(const std::vector<std::string>& texts) {
+  std::unordered_map<std::string, const std::string*> seen;
+  for (const std::string& text : texts) {
+    const std::string plain = absl::AsciiStrToLower(absl::StripAsciiWhitespace(text));
+    const auto [place, is_new] = seen.emplace(plain, &text);
+    if (!is_new) return {*place->second, text};
+  }
+  return {};
 }
 
 // The value that a user means; -1: none.
@@ -139,7 +175,9 @@ absl::StatusOr<int> CodeNamed(const Values& values, const CsvColumn& column,
   const std::string lower = absl::AsciiStrToLower(word);
   for (size_t k = 0; column.type == CsvType::kBoolean && k < values.names.size(); ++k) {
     const bool value = values.numbers[k] != 0;
-    if (lower == (value ? "yes" : "no") || lower == values.names[k]) return static_cast<int>(k);
+    if (lower == (value ? "yes" : "no") || lower == (value ? "true" : "false")) {
+      return static_cast<int>(k);
+    }
   }
   return absl::InvalidArgumentError(
       absl::StrCat(flag, ": ",
@@ -155,12 +193,24 @@ struct Arms {
 
 absl::StatusOr<Arms> ReadTreatment(const CsvColumn& column, const EncodingOptions& options,
                                    Encoded& encoded) {
-  PERENNIAL_ASSIGN_OR_RETURN(const Values values, ValuesOf(column));
+  const Values values = ValuesOf(column);
+  if (values.too_many) {
+    return Invalid("treatment", column.name,
+                   absl::StrCat("has more than ", kMaxArms,
+                                " different numbers; a treatment has 2 to ", kMaxArms, " arms"));
+  }
   const auto count = static_cast<int>(values.names.size());
-  if (count > kMaxArms) {
-    return Invalid(
-        "treatment", column.name,
-        absl::StrCat("has ", count, " different texts; a treatment has 2 to ", kMaxArms, " arms"));
+  if (count > kMaxArms && (options.treated_value.empty() || options.control_value.empty())) {
+    return Invalid("treatment", column.name,
+                   absl::StrCat("has ", CountText(count), " different texts, as ",
+                                Quoted(values.names[0]), "; a treatment has 2 to ", kMaxArms,
+                                " arms, or two of many that --treated_value and --control_value "
+                                "name"));
+  }
+  if (const auto two = TwoSpellings(values.names); !two.empty()) {
+    return Invalid("treatment", column.name,
+                   absl::StrCat(Quoted(two[0]), " and ", Quoted(two[1]),
+                                " differ only in blanks or in case; spell a value in one way"));
   }
   if (count == 0) return Invalid("treatment", column.name, "has no values");
   if (count == 1) {
@@ -186,9 +236,13 @@ absl::StatusOr<Arms> ReadTreatment(const CsvColumn& column, const EncodingOption
   if (treated >= 0 && control >= 0) {
     order = {control, treated};
     if (count > 2) {
-      encoded.notes.push_back(absl::StrCat("Only the arms ", Quoted(values.names[control]), " and ",
-                                           Quoted(values.names[treated]), " of \"", column.name,
-                                           "\" are used; rows of others are left out."));
+      const auto others = std::ranges::count_if(values.code_of_row, [&](int32_t code) {
+        return code >= 0 && code != control && code != treated;
+      });
+      encoded.notes.push_back(absl::StrCat(
+          "Only the arms ", Quoted(values.names[control]), " and ", Quoted(values.names[treated]),
+          " of ", Quoted(column.name), " are used; ", CountText(others),
+          others == 1 ? " row of another is" : " rows of others are", " left out."));
     }
   } else if (treated >= 0) {
     if (count > 2) {
@@ -204,11 +258,20 @@ absl::StatusOr<Arms> ReadTreatment(const CsvColumn& column, const EncodingOption
                                 "; say which one is the treatment with --treated_value"));
   } else if (control < 0) {
     control = order[0];
-    const bool plain = count == 2 && values.numbers[order[0]] == 0 && values.numbers[order[1]] == 1;
-    if (!plain) {
+    const double first = values.numbers.empty() ? 1 : values.numbers[control];
+    if (count > 2 && first != 0) {
+      std::vector<std::string> names;
+      for (const int k : order) names.push_back(Quoted(values.names[k]));
+      encoded.warnings.push_back(absl::StrCat(
+          "The control of ", Quoted(column.name), " is ", names[0], ", for no better reason than ",
+          values.numbers.empty() ? "that it is the first in the alphabet"
+                                 : "that it is the smallest",
+          ": every effect is one against it. --control_value names another of ",
+          absl::StrJoin(names, ", "), "; with --treated_value as well two are compared."));
+    } else if (count > 2 || first != 0 || values.numbers[order[1]] != 1) {
       encoded.notes.push_back(absl::StrCat("The control of \"", column.name, "\" is ",
                                            Quoted(values.names[control]),
-                                           ", the first of its values; --control_value names "
+                                           ", the smallest of its values; --control_value names "
                                            "another."));
     }
   }
@@ -227,19 +290,53 @@ absl::StatusOr<Arms> ReadTreatment(const CsvColumn& column, const EncodingOption
   return arms;
 }
 
-// NaN where missing.
-absl::StatusOr<std::vector<double>> ReadOutcome(const CsvColumn& column) {
-  if (column.type == CsvType::kText) {
+// NaN where missing. Names the outcome in the schema.
+absl::StatusOr<std::vector<double>> ReadOutcome(const CsvColumn& column,
+                                                const EncodingOptions& options, Encoded& encoded) {
+  encoded.schema.outcome = column.name;
+  const bool chosen = !options.outcome_value.empty();
+  if (column.type == CsvType::kText && !chosen) {
     PERENNIAL_RETURN_IF_ERROR(CheckText("outcome", column));
+    if (column.categories.size() == 2) {
+      return Invalid("outcome", column.name,
+                     absl::StrCat("holds ", Quoted(column.categories[0]), " and ",
+                                  Quoted(column.categories[1]),
+                                  "; say which one counts as 1 with --outcome_value"));
+    }
     return Invalid("outcome", column.name,
                    absl::StrCat("holds text (", Quoted(column.categories[0]),
-                                "); an outcome is a number, or 0/1 or true/false"));
+                                "); an outcome is a number, 0/1 or true/false, or one of two words "
+                                "(--outcome_value)"));
   }
   PERENNIAL_RETURN_IF_ERROR(CheckSize("outcome", column));
-  if (column.type == CsvType::kNumber) return column.numbers;
+  if (column.type == CsvType::kNumber && !chosen) return column.numbers;
+  const Values values = ValuesOf(column);
+  int one = -1;
+  if (chosen) {
+    if (values.too_many || values.names.size() > 2) {
+      std::string some;
+      for (size_t k = 0; k < std::min<size_t>(values.names.size(), 3); ++k) {
+        absl::StrAppend(&some, k == 0 ? " (" : ", ", Quoted(values.names[k]));
+      }
+      return Invalid(
+          "outcome", column.name,
+          absl::StrCat("has more than two different values", some, some.empty() ? "" : ", ...)",
+                       "; --outcome_value chooses one of two"));
+    }
+    PERENNIAL_ASSIGN_OR_RETURN(one,
+                               CodeNamed(values, column, options.outcome_value, "--outcome_value"));
+    encoded.schema.outcome = absl::StrCat(column.name, "=", values.names[one]);
+  } else {
+    one = static_cast<int>(std::ranges::find(values.numbers, 1) - values.numbers.begin());
+  }
+  if (values.names.size() == 2) {
+    encoded.notes.push_back(absl::StrCat("The outcome ", Quoted(column.name), " is 1 for ",
+                                         Quoted(values.names[one]), " and 0 for ",
+                                         Quoted(values.names[1 - one]), "."));
+  }
   std::vector<double> outcome;
-  for (const int8_t value : column.booleans) {
-    outcome.push_back(value < 0 ? std::numeric_limits<double>::quiet_NaN() : value);
+  for (const int32_t code : values.code_of_row) {
+    outcome.push_back(code < 0 ? std::numeric_limits<double>::quiet_NaN() : code == one ? 1 : 0);
   }
   return outcome;
 }
@@ -314,7 +411,8 @@ absl::StatusOr<ColumnEncoding> EncodingOf(const CsvColumn& column, const Encodin
         encoded.warnings.push_back(
             absl::StrCat("Covariate ", Quoted(column.name),
                          " is a whole number that rises from row to row: if it numbers the rows, "
-                         "leave it out with --ignore."));
+                         "leave it out with ",
+                         FlagWithName("ignore", column.name), "."));
       }
       break;
     }
@@ -322,7 +420,8 @@ absl::StatusOr<ColumnEncoding> EncodingOf(const CsvColumn& column, const Encodin
       int64_t ones = 0;
       for (const int64_t row : rows) ones += column.booleans[row] == 1 ? 1 : 0;
       encoding.fill = 2 * ones > known ? 1 : 0;
-      filled = absl::StrCat("the more frequent value, ", encoding.fill != 0 ? "true" : "false");
+      filled = absl::StrCat("the more frequent value, ",
+                            Quoted(BooleanName(column, encoding.fill != 0)));
       break;
     }
     case CsvType::kText: {
@@ -339,8 +438,16 @@ absl::StatusOr<ColumnEncoding> EncodingOf(const CsvColumn& column, const Encodin
       if (distinct == known && known >= kIdentifierRows) {
         return Invalid("covariate", column.name,
                        absl::StrCat("all ", CountText(known),
-                                    " texts differ, as in an identifier; leave it out with "
-                                    "--ignore, or name the covariates with --covariates"));
+                                    " texts differ, as in an identifier; leave it out with ",
+                                    FlagWithName("ignore", column.name),
+                                    ", or name the covariates with --covariates"));
+      }
+      std::vector<std::string> texts;
+      for (const int32_t level : levels) texts.push_back(column.categories[level]);
+      if (const auto two = TwoSpellings(texts); !two.empty()) {
+        encoded.warnings.push_back(absl::StrCat(
+            "Covariate ", Quoted(column.name), ": ", Quoted(two[0]), " and ", Quoted(two[1]),
+            " differ only in blanks or in case, and are two categories."));
       }
       const auto frequent = [&](int32_t a, int32_t b) { return count[a] > count[b]; };
       if (distinct > options.max_levels) {
@@ -400,26 +507,66 @@ uint64_t HashOf(std::span<const double> values) {
   return hash;
 }
 
-// Whether a covariate tells the arms apart, or says the outcome.
-absl::Status CheckLeak(const std::string& name, std::span<const double> values,
-                       const Observations& observations) {
-  const auto first_of = [&](int arm) {
-    return values[std::ranges::find(observations.treatment, arm) - observations.treatment.begin()];
-  };
-  bool is_arm = observations.arms == 2 && first_of(0) != first_of(1);
+// Of the feature `name` of a column: whether it is the treatment or the outcome, and a warning if
+// it may be the outcome.
+absl::Status CheckLeak(const std::string& name, const std::string& column,
+                       std::span<const double> values, Encoded& encoded) {
+  const Observations& observations = encoded.observations;
+  const std::string leave_out = absl::StrCat("leave it out with ", FlagWithName("ignore", column));
+  std::vector<double> of_arm(observations.arms);
+  for (size_t i = values.size(); i-- > 0;) of_arm[observations.treatment[i]] = values[i];
+  // Of fewer units each arm has one value by chance.
+  bool is_arm = values.size() >= 2 * of_arm.size();
   for (size_t i = 0; is_arm && i < values.size(); ++i) {
-    is_arm = values[i] == first_of(observations.treatment[i]);
+    is_arm = values[i] == of_arm[observations.treatment[i]];
   }
   if (is_arm) {
     return Invalid("covariate", name,
-                   "has one value in each arm, so no units of the two can be compared; leave it "
-                   "out with --ignore");
+                   absl::StrCat("has one value in each arm, so no units of the two can be "
+                                "compared; ",
+                                leave_out));
   }
   if (std::ranges::equal(values, observations.outcome)) {
-    return Invalid("covariate", name,
-                   "equals the outcome in every row; leave it out with --ignore");
+    return Invalid("covariate", name, absl::StrCat("equals the outcome in every row; ", leave_out));
+  }
+  const OutcomeLink link = LinkToOutcome(values, observations);
+  const std::string plus = link.intercept == 0
+                               ? ""
+                               : absl::StrCat(link.intercept < 0 ? " less " : " plus ",
+                                              NumberText(std::abs(link.intercept)));
+  const std::string if_outcome = absl::StrCat(
+      ". If it was made from the outcome, or came after the treatment, ", leave_out, ".");
+  switch (link.kind) {
+    case OutcomeLink::Kind::kNone:
+      break;
+    case OutcomeLink::Kind::kCopy:
+      return Invalid(
+          "covariate", name,
+          absl::StrCat("is the outcome in other units: the outcome is ", NumberText(link.slope),
+                       " times it", plus, " in every row, up to rounding; ", leave_out));
+    case OutcomeLink::Kind::kNear:
+      encoded.warnings.push_back(absl::StrFormat(
+          "Covariate %s may be the outcome: within arms their correlation is %.4f%s", Quoted(name),
+          link.correlation, if_outcome));
+      break;
+    case OutcomeLink::Kind::kMonotone:
+      encoded.warnings.push_back(absl::StrFormat(
+          "Covariate %s may be the outcome: it %s with it almost without exception%s", Quoted(name),
+          link.correlation > 0 ? "rises" : "falls", if_outcome));
+      break;
   }
   return absl::OkStatus();
+}
+
+// A warning that a covariate tells an arm from control.
+void AddSplit(const std::string& name, const std::string& column, const ArmSplit& split,
+              absl::string_view where, Encoded& encoded) {
+  encoded.warnings.push_back(
+      absl::StrCat("Covariate ", Quoted(name), where, " tells arm ",
+                   Quoted(encoded.schema.arms[split.arm]), " from ", Quoted(encoded.schema.arms[0]),
+                   " in ", CountText(split.told), " of ", CountText(split.units),
+                   " units: if it came with the treatment or after it, leave it out with ",
+                   FlagWithName("ignore", column), "; else hardly any units can be compared."));
 }
 
 // Columns that are covariates, in the order of the table.
@@ -435,7 +582,7 @@ absl::StatusOr<std::vector<const CsvColumn*>> CovariatesOf(const CsvTable& table
                                                    " is the treatment or the outcome as well"));
   }
   for (const std::string& name : options.categorical) {
-    PERENNIAL_ASSIGN_OR_RETURN(const CsvColumn* column, table.Column(name));
+    PERENNIAL_ASSIGN_OR_RETURN(const CsvColumn* column, ColumnOfFlag(table, "categorical", name));
     if (column->type != CsvType::kText) {
       return Invalid("--categorical", name,
                      absl::StrCat("was read as a ", data::CsvTypeName(column->type),
@@ -445,7 +592,7 @@ absl::StatusOr<std::vector<const CsvColumn*>> CovariatesOf(const CsvTable& table
   std::vector<const CsvColumn*> columns;
   if (!options.covariates.empty()) {
     for (const std::string& name : options.covariates) {
-      PERENNIAL_ASSIGN_OR_RETURN(const CsvColumn* column, table.Column(name));
+      PERENNIAL_ASSIGN_OR_RETURN(const CsvColumn* column, ColumnOfFlag(table, "covariates", name));
       if (taken.contains(name)) {
         return Invalid("covariate", name,
                        "is the treatment, the outcome or the cluster, or stands twice");
@@ -456,7 +603,7 @@ absl::StatusOr<std::vector<const CsvColumn*>> CovariatesOf(const CsvTable& table
   }
   std::set<std::string> ignored;
   for (const std::string& name : options.ignore) {
-    PERENNIAL_RETURN_IF_ERROR(table.Column(name).status());
+    PERENNIAL_RETURN_IF_ERROR(ColumnOfFlag(table, "ignore", name).status());
     ignored.insert(name);
   }
   if (options.covariates.empty()) {
@@ -506,6 +653,7 @@ absl::Status FillFeatures(const std::vector<const CsvColumn*>& columns,
   std::vector<double> earlier;
   std::unordered_map<uint64_t, std::vector<Feature>> by_hash;
   for (size_t c = 0; c < columns.size(); ++c) {
+    bool told = false;  // That the column tells an arm.
     for (const int part : PartsOf(schema.columns[c])) {
       const Feature feature = {static_cast<int>(c), part};
       const std::string name = schema.NameOf(feature);
@@ -516,7 +664,19 @@ absl::Status FillFeatures(const std::vector<const CsvColumn*>& columns,
                                              " in every row and is left out."));
         continue;
       }
-      PERENNIAL_RETURN_IF_ERROR(CheckLeak(name, values, observations));
+      PERENNIAL_RETURN_IF_ERROR(CheckLeak(name, columns[c]->name, values, encoded));
+      if (columns[c]->type != CsvType::kText && !told) {
+        if (const std::optional<ArmSplit> split = SplitOfArms(values, observations)) {
+          const bool indicator =
+              std::ranges::all_of(values, [](double v) { return v == 0 || v == 1; });
+          const std::string where = indicator
+                                        ? ""
+                                        : absl::StrCat(split->above ? " (above " : " (not above ",
+                                                       NumberText(split->threshold), ")");
+          AddSplit(name, columns[c]->name, *split, where, encoded);
+          told = true;
+        }
+      }
       std::vector<Feature>& candidates = by_hash[HashOf(values)];
       const auto equal = std::ranges::find_if(candidates, [&](const Feature& candidate) {
         fill(candidate, earlier);
@@ -530,6 +690,16 @@ absl::Status FillFeatures(const std::vector<const CsvColumn*>& columns,
       }
       candidates.push_back(feature);
       schema.features.push_back(feature);
+    }
+    if (columns[c]->type != CsvType::kText) continue;
+    // All levels at once: a single clinic need not tell what all do.
+    const auto others = static_cast<int32_t>(schema.columns[c].levels.size());
+    std::vector<int32_t> levels;
+    for (const int64_t row : rows) {
+      levels.push_back(readers[c].Missing(row) ? others + 1 : readers[c].Level(row));
+    }
+    if (const std::optional<ArmSplit> split = SplitByCategory(levels, others + 2, observations)) {
+      AddSplit(columns[c]->name, columns[c]->name, *split, "", encoded);
     }
   }
   if (schema.features.empty()) {
@@ -724,18 +894,91 @@ absl::StatusOr<EncodingSchema> EncodingSchema::FromJson(absl::string_view json) 
   return schema;
 }
 
+namespace {
+
+// "a", "b" and 3 more
+std::string NamesText(const std::vector<std::string>& names) {
+  constexpr size_t kShown = 5;
+  std::vector<std::string> shown;
+  for (size_t k = 0; k < std::min(names.size(), kShown); ++k) shown.push_back(Quoted(names[k]));
+  return absl::StrCat(
+      absl::StrJoin(shown, ", "),
+      names.size() > kShown ? absl::StrCat(" and ", names.size() - kShown, " more") : "");
+}
+
+// What the reader passed over, of all columns in one sentence each. `used` begins with treatment
+// and outcome.
+void AddReadingNotes(const CsvTable& table, const std::vector<const CsvColumn*>& used,
+                     Encoded& encoded) {
+  std::vector<std::string> trimmed;
+  std::vector<std::string> with_words;
+  std::vector<std::string> words;
+  std::vector<std::string> booleans;
+  for (const CsvColumn* column : used) {
+    const bool is_covariate = column != used[0] && column != used[1];
+    if (column->trimmed > 0) trimmed.push_back(column->name);
+    if (!column->missing_words.empty()) with_words.push_back(column->name);
+    for (const std::string& word : column->missing_words) {
+      if (std::ranges::find(words, word) == words.end()) words.push_back(word);
+    }
+    for (const auto* spellings : {&column->false_words, &column->true_words}) {
+      if (spellings->size() < 2) continue;
+      encoded.notes.push_back(absl::StrCat("Column ", Quoted(column->name), ": ",
+                                           NamesText(*spellings), " are taken as one value."));
+    }
+    if (column->type == CsvType::kBoolean && is_covariate) {
+      booleans.push_back(column->name);
+    }
+    if (column->leading_zeros > 0 && is_covariate) {
+      encoded.warnings.push_back(
+          absl::StrCat("Column ", Quoted(column->name), ": ", CountText(column->leading_zeros),
+                       " of its numbers begin with 0, as codes do, and are read as numbers: ",
+                       FlagWithName("categorical", column->name), " makes them categories."));
+    }
+    if (column->rounded_integers > 0) {
+      encoded.warnings.push_back(absl::StrCat(
+          "Column ", Quoted(column->name), ": ", CountText(column->rounded_integers),
+          " of its whole numbers are beyond 2^53 and are rounded: if it is an identifier, leave it "
+          "out with ",
+          FlagWithName("ignore", column->name), "."));
+    }
+  }
+  if (table.skipped_lines() > 0) {
+    encoded.notes.push_back(absl::StrCat(
+        CountText(table.skipped_lines()),
+        table.skipped_lines() == 1 ? " empty line is" : " empty lines are", " passed over."));
+  }
+  if (!trimmed.empty()) {
+    encoded.notes.push_back(
+        absl::StrCat("Blanks around values or names are passed over in ", NamesText(trimmed), "."));
+  }
+  if (!words.empty()) {
+    encoded.notes.push_back(absl::StrCat(NamesText(words), words.size() == 1 ? " is" : " are",
+                                         " taken as a missing value in ", NamesText(with_words),
+                                         "."));
+  }
+  if (!booleans.empty()) {
+    encoded.notes.push_back(
+        absl::StrCat("Yes and true are 1, no and false are 0 in ", NamesText(booleans), "."));
+  }
+}
+
+}  // namespace
+
 absl::StatusOr<Encoded> Encode(const CsvTable& table, const EncodingOptions& options) {
   if (options.max_levels < 2) return absl::InvalidArgumentError("max_levels: must be 2 or more");
-  PERENNIAL_ASSIGN_OR_RETURN(const CsvColumn* treatment, table.Column(options.treatment));
-  PERENNIAL_ASSIGN_OR_RETURN(const CsvColumn* outcome, table.Column(options.outcome));
+  PERENNIAL_ASSIGN_OR_RETURN(const CsvColumn* treatment,
+                             ColumnOfFlag(table, "treatment", options.treatment));
+  PERENNIAL_ASSIGN_OR_RETURN(const CsvColumn* outcome,
+                             ColumnOfFlag(table, "outcome", options.outcome));
   const CsvColumn* cluster = nullptr;
   if (!options.cluster.empty()) {
-    PERENNIAL_ASSIGN_OR_RETURN(cluster, table.Column(options.cluster));
+    PERENNIAL_ASSIGN_OR_RETURN(cluster, ColumnOfFlag(table, "cluster", options.cluster));
   }
   PERENNIAL_ASSIGN_OR_RETURN(std::vector<const CsvColumn*> columns, CovariatesOf(table, options));
   Encoded encoded;
   PERENNIAL_ASSIGN_OR_RETURN(const Arms arms, ReadTreatment(*treatment, options, encoded));
-  PERENNIAL_ASSIGN_OR_RETURN(const std::vector<double> y, ReadOutcome(*outcome));
+  PERENNIAL_ASSIGN_OR_RETURN(const std::vector<double> y, ReadOutcome(*outcome, options, encoded));
   Observations& observations = encoded.observations;
   std::vector<int64_t> rows;
   int64_t without_outcome = 0;
@@ -775,10 +1018,29 @@ absl::StatusOr<Encoded> Encode(const CsvTable& table, const EncodingOptions& opt
                    absl::StrCat("is ", NumberText(observations.outcome[0]),
                                 " in every row; there is no effect to estimate"));
   }
+  if (std::ssize(rows) < options.least_units) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "there are only ", rows.size(), " rows with treatment and outcome; from fewer than ",
+        options.least_units, " an effect cannot be told from chance"));
+  }
+  for (size_t a = 0; a < units.size(); ++a) {
+    if (units[a] >= options.least_of_arm) continue;
+    return Invalid("treatment", options.treatment,
+                   absl::StrCat("arm ", Quoted(arms.names[a]), " has only ", units[a],
+                                units[a] == 1 ? " unit" : " units",
+                                " with a known outcome; an arm needs ", options.least_of_arm,
+                                units.size() > 2 ? ": mend the value if it is a slip, or compare "
+                                                   "two arms with --treated_value and "
+                                                   "--control_value"
+                                                 : ""));
+  }
   if (cluster != nullptr) PERENNIAL_RETURN_IF_ERROR(ReadClusters(*cluster, rows, encoded));
+  std::vector<const CsvColumn*> used = columns;
+  used.insert(used.begin(), {treatment, outcome});
+  if (cluster != nullptr) used.push_back(cluster);
+  AddReadingNotes(table, used, encoded);
   EncodingSchema& schema = encoded.schema;
   schema.treatment = options.treatment;
-  schema.outcome = options.outcome;
   schema.arms = arms.names;
   schema.binary_outcome = observations.binary_outcome;
   std::erase_if(columns, [&](const CsvColumn* column) {

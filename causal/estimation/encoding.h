@@ -1,18 +1,22 @@
 // A user's table as observations: what each column becomes, remembered for tables that come later.
 //
-//   treatment  two arms: 0/1, or 1/2 with 1 for control, false/true, or two texts or numbers of
-//              which `treated_value` or `control_value` names one. Three to ten: control is
-//              `control_value`, else the smallest number or the first text in the alphabet; the
-//              others follow in that order. With both values given, rows of other arms are left
-//              out.
-//   outcome    numbers, or 0/1 or false/true (binary).
+//   treatment  two arms: 0/1, or 1/2 with 1 for control, no/yes or false/true in any spelling
+//              (csv.h), or two texts or numbers of which `treated_value` or `control_value` names
+//              one. Three to ten: control is `control_value`, else the smallest number or the first
+//              text in the alphabet, with a warning unless it is 0; the others follow in that
+//              order. With both values given, rows of other arms are left out.
+//   outcome    numbers, 0/1 or no/yes or false/true (binary), or two words or numbers of which
+//              `outcome_value` names the one that is 1.
 //   covariates numbers as they are; false/true as 0/1; text, and columns named in `categorical`, as
 //              an indicator for each level in the order of appearance (of two levels: the second
 //              alone). Beyond max_levels the most frequent keep theirs and the others share one.
 //   missing    numbers get the mean, others the most frequent value, each with an indicator more.
 //
 // Rows without treatment or outcome are left out, and so are covariates that are constant or equal
-// to an earlier one. Every such repair is a sentence in `notes`.
+// to an earlier one. Every such repair is a sentence in `notes`, and so is what the reader of the
+// file passed over: blanks, spellings, words that mean missing. What may be wrong is one in
+// `warnings`: a control that nobody chose, codes that were read as numbers, covariates that may be
+// the outcome or tell the arm (leaks.h).
 //
 //   PERENNIAL_ASSIGN_OR_RETURN(const data::CsvTable table, data::ReadCsv("trial.csv"));
 //   PERENNIAL_ASSIGN_OR_RETURN(const Encoded encoded,
@@ -42,6 +46,9 @@ struct EncodingOptions {
   std::string cluster = {};                   // Empty: units are independent.
   std::string treated_value = {};
   std::string control_value = {};
+  std::string outcome_value = {};
+  int64_t least_of_arm = 1;  // Units; fewer of an arm, or in all, are refused.
+  int64_t least_units = 2;
   int max_levels = 50;  // 2 or more.
 };
 
@@ -68,8 +75,8 @@ struct Feature {
 
 struct EncodingSchema {
   std::string treatment;
-  std::string outcome;
-  std::vector<std::string> arms;  // Control first.
+  std::string outcome;            // Its name; "status=died" of words and of a chosen value.
+  std::vector<std::string> arms;  // Control first, as the table spells them.
   bool binary_outcome = false;
   std::vector<ColumnEncoding> columns;
   std::vector<Feature> features;
@@ -92,10 +99,11 @@ struct Encoded {
   std::vector<std::string> warnings;
 };
 
-// InvalidArgument or NotFound, in one line, for columns that are not there or named twice, an arm
-// without units, a treatment or outcome of another form or constant, text among numbers, numbers
-// beyond 1e100, texts that differ in every row (an identifier), a covariate that equals the
-// treatment or the outcome, no covariate left, and a row without a cluster.
+// InvalidArgument or NotFound, in one line, for columns that are not there or named twice, arms of
+// too few units or spelled in two ways, a treatment or outcome of another form or constant, text
+// among numbers, numbers beyond 1e100, texts that differ in every row (an identifier), a covariate
+// that is the treatment or the outcome, in whatever units, no covariate left, and a row without a
+// cluster. What is wrong with treatment and outcome is told before what is wrong with covariates.
 absl::StatusOr<Encoded> Encode(const data::CsvTable& table, const EncodingOptions& options);
 
 struct Applied {

@@ -22,6 +22,8 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::IsSupersetOf;
+using ::testing::Not;
 
 data::CsvTable Table(const std::string& csv) {
   const auto table = data::ParseCsv(csv, "t.csv");
@@ -114,7 +116,7 @@ TEST(EncodingTest, MissingValuesGetMeanOrModeAndAnIndicator) {
   EXPECT_THAT(encoded.notes,
               AllOf(Contains(HasSubstr("\"age\": 2 missing values are set to its mean, 50")),
                     Contains(HasSubstr("\"smokes\": 1 missing value is set to the more frequent "
-                                       "value, true")),
+                                       "value, \"yes\"")),
                     Contains(HasSubstr("\"site\": 1 missing value is set to the most frequent "
                                        "text, \"b\""))));
 }
@@ -147,10 +149,63 @@ TEST(EncodingTest, OneAndTwoMeanControlAndTreated) {
   EXPECT_THAT(encoded.notes, Contains(HasSubstr("control of \"t\" is \"1\"")));
 }
 
-TEST(EncodingTest, BooleansAreFalseThenTrue) {
+TEST(EncodingTest, NoIsTheControlAndArmsAreNamedAsTheTableDoes) {
   const Encoded encoded = EncodedOf("t,y,a\nyes,1,1\nno,2,2\nyes,3,4\nno,4,5\n");
   EXPECT_THAT(encoded.observations.treatment, ElementsAre(1, 0, 1, 0));
-  EXPECT_THAT(encoded.schema.arms, ElementsAre("false", "true"));
+  EXPECT_THAT(encoded.schema.arms, ElementsAre("no", "yes"));
+  EXPECT_THAT(EncodedOf("t,y,a\nTRUE,1,1\nFALSE,2,2\nTRUE,3,4\n").schema.arms,
+              ElementsAre("FALSE", "TRUE"));
+  EncodingOptions options = Options();
+  options.control_value = "Yes";
+  EXPECT_THAT(EncodedOf("t,y,a\nyes,1,1\nno,2,2\nyes,3,4\nno,4,5\n", options).schema.arms,
+              ElementsAre("yes", "no"));
+}
+
+TEST(EncodingTest, WhatTheReaderPassedOverIsSaid) {
+  const Encoded encoded = EncodedOf(
+      "t,y, a,smokes,zip,big\n"
+      "yes,1,1,no,0815,9007199254740993\n"
+      "\n"
+      " no,NA,5,NO,4711,1\n"
+      "YES,3,NaN,yes,815,2\n"
+      "No,4, 2,no,17,3\n"
+      "yes,7, 2,no,18,4\n");
+  EXPECT_THAT(
+      encoded.notes,
+      IsSupersetOf({HasSubstr("1 empty line is passed over"),
+                    HasSubstr("Blanks around values or names are passed over in \"t\", \"a\"."),
+                    HasSubstr("\"t\": \"yes\", \"YES\" are taken as one value"),
+                    HasSubstr("\"t\": \"no\", \"No\" are taken as one value"),
+                    HasSubstr("\"smokes\": \"no\", \"NO\" are taken as one value"),
+                    HasSubstr("\"NA\", \"NaN\" are taken as a missing value in \"y\", \"a\"."),
+                    HasSubstr("Yes and true are 1, no and false are 0 in \"smokes\".")}));
+  EXPECT_THAT(encoded.warnings,
+              IsSupersetOf({HasSubstr("1 of its numbers begin with 0"), HasSubstr("beyond 2^53")}));
+  const Encoded plain = EncodedOf("t,y,a\nyes,1,1\nno,2,5\nyes,3,4\nno,4,2\n");
+  EXPECT_THAT(plain.notes, IsEmpty());
+  EXPECT_THAT(plain.warnings, IsEmpty());
+}
+
+TEST(EncodingTest, ValuesThatDifferInBlanksOrCaseAreNoTwoArmsAndSuspiciousCategories) {
+  EXPECT_THAT(ErrorOf("t,y,a\ndrug,1,1\nplacebo,2,2\nDrug ,3,4\nplacebo,4,5\n"),
+              AllOf(HasSubstr("treatment \"t\""), HasSubstr("\"drug\" and \"Drug \"")));
+  const Encoded encoded = EncodedOf("t,y,c\n0,1,a\n1,2,b\n0,3,B\n1,4,a\n");
+  EXPECT_THAT(encoded.warnings, ElementsAre(HasSubstr("\"b\" and \"B\" differ only in")));
+}
+
+TEST(EncodingTest, NumbersInAnotherDressAreRefused) {
+  for (const char* other : {"\"1,234\"", "\"12,5\"", "3 000", "50%", "$7", "\"\u20ac1,5\""}) {
+    const std::string csv = absl::StrCat("t,y,a\n0,1,", other, "\n1,2,2\n0,3,4\n1,4,5\n");
+    EXPECT_THAT(ErrorOf(csv),
+                AllOf(HasSubstr("covariate \"a\""), HasSubstr("in row 1 is a number "),
+                      HasSubstr("--decimal_mark")));
+  }
+  EXPECT_THAT(ErrorOf("t,y,a\n0,\"1,5\",1\n1,\"2,5\",2\n0,\"3,5\",4\n"),
+              AllOf(HasSubstr("outcome \"y\""), HasSubstr("--decimal_mark"),
+                    Not(HasSubstr("--categorical"))));
+  // Ages in bands are none.
+  EXPECT_THAT(EncodedOf("t,y,a\n0,1,10-19\n1,2,20-29\n0,3,10-19\n").observations.covariate_names,
+              ElementsAre("a=20-29"));
 }
 
 TEST(EncodingTest, WordsNeedToBeToldApart) {
@@ -180,8 +235,84 @@ TEST(EncodingTest, MoreArmsAreContrastedWithTheNamedOrTheFirst) {
   const Encoded two = EncodedOf(csv, options);
   EXPECT_THAT(two.schema.arms, ElementsAre("b", "c"));
   EXPECT_THAT(two.rows, ElementsAre(1, 3, 4, 6));
+  EXPECT_THAT(two.notes, Contains(HasSubstr("2 rows of others are left out")));
   options.control_value = "";
   EXPECT_THAT(ErrorOf(csv, options), HasSubstr("has 3 arms: c, a, b"));
+}
+
+TEST(EncodingTest, AControlThatNobodyChoseIsAWarning) {
+  const std::string words = "t,y,a\nyes,1,1\nmaybe,2,2\nno,3,3\nyes,4,5\nmaybe,5,4\nno,6,9\n";
+  EXPECT_THAT(EncodedOf(words).warnings,
+              ElementsAre(AllOf(
+                  HasSubstr("control of \"t\" is \"maybe\""), HasSubstr("first in the alphabet"),
+                  HasSubstr("--control_value names another of \"maybe\", \"no\", \"yes\""))));
+  EncodingOptions options = Options();
+  options.control_value = "no";
+  EXPECT_THAT(EncodedOf(words, options).warnings, IsEmpty());
+  const auto doses = [](const char* first) {
+    return EncodedOf(absl::StrCat("t,y,a\n", first, ",1,1\n20,2,2\n30,3,4\n"));
+  };
+  EXPECT_THAT(doses("10").warnings,
+              ElementsAre(HasSubstr("\"10\", for no better reason than that it "
+                                    "is the smallest")));
+  // None is what a dose is compared with.
+  EXPECT_THAT(doses("0").warnings, IsEmpty());
+  EXPECT_THAT(doses("0").notes, ElementsAre(HasSubstr("control of \"t\" is \"0\"")));
+}
+
+TEST(EncodingTest, TwoOfManyTextsCanBeCompared) {
+  std::string csv = "t,y,a\n";
+  for (int i = 0; i < 48; ++i) absl::StrAppend(&csv, "w", i % 12, ",", i, ",", i * i % 7, "\n");
+  EXPECT_THAT(ErrorOf(csv),
+              AllOf(HasSubstr("has 12 different texts"), HasSubstr("--control_value")));
+  EncodingOptions options = Options();
+  options.treated_value = "w11";
+  options.control_value = "w4";
+  EXPECT_THAT(EncodedOf(csv, options).schema.arms, ElementsAre("w4", "w11"));
+}
+
+TEST(EncodingTest, ArmsAndTablesOfFewUnitsAreRefusedWhereAsked) {
+  const std::string csv = "t,y,a\nb,1,1\na,2,2\nb,3,3\na,4,5\ntypo,5,4\nb,6,9\n";
+  EncodingOptions options = Options();
+  options.control_value = "a";
+  EXPECT_EQ(EncodedOf(csv, options).observations.size(), 6);
+  options.least_of_arm = 2;
+  EXPECT_THAT(ErrorOf(csv, options),
+              AllOf(HasSubstr("arm \"typo\" has only 1 unit "), HasSubstr("an arm needs 2"),
+                    HasSubstr("--treated_value")));
+  options.treated_value = "b";
+  EXPECT_EQ(EncodedOf(csv, options).observations.size(), 5);
+  options.least_units = 6;
+  EXPECT_THAT(ErrorOf(csv, options), HasSubstr("there are only 5 rows with treatment and outcome"));
+}
+
+TEST(EncodingTest, OutcomesInTwoWordsAreOneWhereChosen) {
+  const std::string csv = "t,y,a\n0,died,1\n1,alive,2\n0,died,3\n1,died,5\n0,,7\n";
+  EXPECT_THAT(ErrorOf(csv),
+              AllOf(HasSubstr("holds \"died\" and \"alive\""), HasSubstr("--outcome_value")));
+  EncodingOptions options = Options();
+  options.outcome_value = "died";
+  const Encoded encoded = EncodedOf(csv, options);
+  EXPECT_TRUE(encoded.observations.binary_outcome);
+  EXPECT_THAT(encoded.observations.outcome, ElementsAre(1, 0, 1, 1));
+  EXPECT_EQ(encoded.schema.outcome, "y=died");
+  EXPECT_THAT(encoded.notes, Contains("The outcome \"y\" is 1 for \"died\" and 0 for \"alive\"."));
+  options.outcome_value = "alive";
+  EXPECT_THAT(EncodedOf(csv, options).observations.outcome, ElementsAre(0, 1, 0, 0));
+  options.outcome_value = "dead";
+  EXPECT_THAT(ErrorOf(csv, options), AllOf(HasSubstr("--outcome_value"), HasSubstr("\"dead\"")));
+  options.outcome_value = "good";
+  EXPECT_THAT(ErrorOf("t,y,a\n0,good,1\n1,bad,2\n0,so,3\n", options),
+              HasSubstr("more than two different values (\"good\", \"bad\", \"so\""));
+  // Numbers and yes and no can be turned round as well.
+  options.outcome_value = "2";
+  EXPECT_THAT(EncodedOf("t,y,a\n0,2,1\n1,1,2\n0,2,4\n", options).observations.outcome,
+              ElementsAre(1, 0, 1));
+  options.outcome_value = "no";
+  EXPECT_THAT(EncodedOf("t,y,a\n0,No,1\n1,Yes,2\n0,No,4\n", options).observations.outcome,
+              ElementsAre(1, 0, 1));
+  EXPECT_THAT(ErrorOf("t,y,a\n0,1,1\n1,2,2\n0,3,4\n", options),
+              HasSubstr("more than two different values"));
 }
 
 TEST(EncodingTest, ZeroOneAndTrueFalseOutcomesAreBinary) {
@@ -189,6 +320,91 @@ TEST(EncodingTest, ZeroOneAndTrueFalseOutcomesAreBinary) {
   const Encoded words = EncodedOf("t,y,a\n0,true,1\n1,false,2\n0,true,3\n1,true,4\n");
   EXPECT_TRUE(words.observations.binary_outcome);
   EXPECT_THAT(words.observations.outcome, ElementsAre(1, 0, 1, 1));
+  EXPECT_THAT(words.notes, Contains("The outcome \"y\" is 1 for \"true\" and 0 for \"false\"."));
+  EXPECT_EQ(words.schema.outcome, "y");
+}
+
+// Of 60 units: the arm, the outcome, a covariate that says neither, and `more`(i, arm, outcome).
+template <typename Function>
+std::string Leaky(const char* names, const Function& more, int arms = 2) {
+  std::string csv = absl::StrCat("t,y,a,", names, "\n");
+  for (int i = 0; i < 60; ++i) {
+    const int arm = i * 7 % 13 % arms;
+    const double y = 20 + i * i % 37 + 0.5 * (i % 2) + 3 * arm;
+    absl::StrAppend(&csv, arm, ",", y, ",", i * 11 % 17, ",", more(i, arm, y), "\n");
+  }
+  return csv;
+}
+
+TEST(EncodingTest, TheOutcomeInOtherUnitsIsRefused) {
+  EXPECT_THAT(
+      ErrorOf(Leaky("\"cost, EUR\"", [](int, int, double y) { return 2 * y + 3; })),
+      AllOf(HasSubstr("covariate \"cost, EUR\": is the outcome in other units: the outcome is "
+                      "0.5 times it less 1.5 in every row"),
+            HasSubstr("--ignore '\"cost, EUR\"'")));
+  EXPECT_THAT(ErrorOf(Leaky("b", [](int, int, double y) { return -4 * y; })),
+              HasSubstr("the outcome is -0.25 times it in every row"));
+  // An indicator names the column that is to be left out.
+  EncodingOptions options = Options();
+  options.outcome = "died";
+  options.ignore = {"y"};
+  const std::string csv =
+      Leaky("died,status", [](int, int, double y) { return y > 35 ? "1,dead" : "0,alive"; });
+  EXPECT_THAT(ErrorOf(csv, options),
+              AllOf(HasSubstr("covariate \"status="), HasSubstr("--ignore status")));
+  // What only the dead have tells as well.
+  EXPECT_THAT(
+      ErrorOf(Leaky("died,day",
+                    [](int i, int, double y) { return y > 35 ? absl::StrCat("1,", i % 5) : "0,"; }),
+              options),
+      AllOf(HasSubstr("covariate \"day missing\""), HasSubstr("--ignore day")));
+}
+
+TEST(EncodingTest, WhatMayBeTheOutcomeOrTheArmIsAWarning) {
+  EXPECT_THAT(
+      EncodedOf(Leaky("b", [](int i, int, double y) { return y + 0.1 * (i % 5); })).warnings,
+      ElementsAre(
+          AllOf(HasSubstr("\"b\" may be the outcome: within arms their correlation is 0.99"),
+                HasSubstr("--ignore b"))));
+  EXPECT_THAT(EncodedOf(Leaky("b", [](int, int, double y) { return 1e6 / (y * y); })).warnings,
+              ElementsAre(HasSubstr("it falls with it")));
+  EXPECT_THAT(
+      EncodedOf(Leaky("b", [](int i, int arm, double) { return 10 * arm + i % 5; })).warnings,
+      ElementsAre(AllOf(HasSubstr("\"b\" (above 4) tells arm \"1\" from \"0\" in 60 of 60 units"),
+                        HasSubstr("--ignore b"))));
+  EXPECT_THAT(
+      EncodedOf(Leaky("b", [](int i, int arm, double) { return 10 - 10 * arm + i % 5; })).warnings,
+      ElementsAre(HasSubstr("\"b\" (not above 4) tells arm")));
+  const Encoded clinics = EncodedOf(
+      Leaky("b", [](int i, int arm, double) { return absl::StrCat("clinic", 2 * (i % 3) + arm); }));
+  EXPECT_THAT(clinics.warnings, ElementsAre(HasSubstr("\"b\" tells arm \"1\" from \"0\"")));
+  // To have no clinic is a category as well.
+  const Encoded none = EncodedOf(Leaky("b", [](int i, int arm, double) {
+    return arm == 0 && i % 3 == 0 ? "" : absl::StrCat("clinic", 2 * (i % 2) + arm);
+  }));
+  EXPECT_THAT(none.warnings, ElementsAre(HasSubstr("in 60 of 60 units")));
+  EXPECT_THAT(EncodedOf(Leaky("b", [](int i, int, double y) { return y + 3 * (i % 5); })).warnings,
+              IsEmpty());
+}
+
+TEST(EncodingTest, ACopyOfThreeArmsIsRefused) {
+  for (const bool words : {false, true}) {
+    const std::string csv = Leaky(
+        "b", [&](int, int arm, double) { return absl::StrCat(words ? "arm" : "", arm); }, 3);
+    EXPECT_THAT(ErrorOf(csv),
+                AllOf(HasSubstr("has one value in each arm"), HasSubstr("--ignore b")));
+  }
+}
+
+TEST(EncodingTest, WhatIsWrongWithTheTreatmentIsToldBeforeCovariates) {
+  std::string csv = "t,y,a,id\n";
+  for (int i = 0; i < 40; ++i)
+    absl::StrAppend(&csv, i == 7 ? 1 : 0, ",", i, ",", i % 7, ",x", i, "\n");
+  EncodingOptions options = Options();
+  options.least_of_arm = 5;
+  EXPECT_THAT(ErrorOf(csv, options), HasSubstr("arm \"1\" has only 1 unit"));
+  options.least_of_arm = 1;
+  EXPECT_THAT(ErrorOf(csv, options), HasSubstr("\"id\": all 40 texts differ"));
 }
 
 TEST(EncodingTest, RareLevelsShareAnIndicator) {
@@ -240,7 +456,7 @@ TEST(EncodingTest, MistakesAreNamedInOneLine) {
   EXPECT_THAT(ErrorOf("t,y,a\n1,1,1\n1,2,2\n0,,3\n"),
               HasSubstr("arm \"0\" has no units with a known outcome"));
   EXPECT_THAT(ErrorOf("t,y,a\n0,7,1\n1,7,2\n"), HasSubstr("is 7 in every row"));
-  EXPECT_THAT(ErrorOf("t,y,a\n0,good,1\n1,bad,2\n"), HasSubstr("holds text (\"good\")"));
+  EXPECT_THAT(ErrorOf("t,y,a\n0,good,1\n1,bad,2\n0,so,3\n"), HasSubstr("holds text (\"good\")"));
   EXPECT_THAT(ErrorOf("t,y\n0,1\n1,2\n"), HasSubstr("no covariate is left"));
   EXPECT_THAT(ErrorOf("t,y,a\n0,1,5\n1,2,5\n"), HasSubstr("no covariate is left"));
   EXPECT_THAT(ErrorOf("t,y,a\n0,1,1\n1,2,inf\n0,3,4\n1,4,5\n"),
@@ -263,7 +479,7 @@ TEST(EncodingTest, IdentifiersAreRefusedAsTextAndWarnedOfAsNumbers) {
   std::string numbers = text;
   for (int i = 0; i < 20; ++i) {
     absl::StrAppend(&text, i % 2, ",", i, ",", i * i % 7, ",name", i, "\n");
-    absl::StrAppend(&numbers, i % 2, ",", i * i, ",", i * i % 7, ",", 100 + i, "\n");
+    absl::StrAppend(&numbers, i % 2, ",", i * i % 11, ",", i * i % 7, ",", 100 + i, "\n");
   }
   EXPECT_THAT(ErrorOf(text), AllOf(HasSubstr("all 20 texts differ"), HasSubstr("--ignore")));
   EXPECT_THAT(EncodedOf(numbers).warnings, ElementsAre(HasSubstr("\"id\"")));

@@ -1,19 +1,16 @@
 #include "causal/estimation/estimate_folder.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/base/excerpt.h"
 #include "common/base/file_io.h"
+#include "common/base/file_lock.h"
 #include "common/base/json_text.h"
 #include "common/base/sha256.h"
 #include "common/base/status_macros.h"
@@ -85,27 +82,13 @@ absl::StatusOr<std::unique_ptr<EstimateFolder>> EstimateFolder::Open(const std::
   };
   PERENNIAL_RETURN_IF_ERROR(check());
   PERENNIAL_RETURN_IF_ERROR(base::MakeFolders(path));
-  const std::string lock_path = base::JoinPath(path, kLockFile);
-  const int lock = base::OpenFile(lock_path, O_RDWR | O_CREAT);
-  if (lock < 0) return base::ErrnoError(errno, "cannot open", lock_path);
-  std::unique_ptr<EstimateFolder> folder(new EstimateFolder(path, lock));
-  int held;
-  do {
-    held = flock(lock, LOCK_EX | LOCK_NB);
-  } while (held != 0 && errno == EINTR);
-  if (held != 0) {
-    if (errno != EWOULDBLOCK) return base::ErrnoError(errno, "cannot lock", lock_path);
-    const std::string owner = base::ReadFile(lock_path, 100).value_or("");
-    return refused(absl::StrCat("is in use by process ",
-                                owner.empty() ? "(unknown)" : absl::StripSuffix(owner, "\n"),
+  auto lock = base::FileLock::Take(base::JoinPath(path, kLockFile));
+  if (absl::IsAborted(lock.status())) {
+    return refused(absl::StrCat("is ", lock.status().message(),
                                 "; wait for it to end or choose another folder"));
   }
-  // For the message above only.
-  const std::string owner = absl::StrCat(getpid(), "\n");
-  if (ftruncate(lock, 0) != 0 ||
-      pwrite(lock, owner.data(), owner.size(), 0) != static_cast<ssize_t>(owner.size())) {
-    return base::ErrnoError(errno, "cannot write", lock_path);
-  }
+  PERENNIAL_RETURN_IF_ERROR(lock.status());
+  std::unique_ptr<EstimateFolder> folder(new EstimateFolder(path, *std::move(lock)));
   // Before the lock was held another process may have written.
   PERENNIAL_RETURN_IF_ERROR(check());
   folder->finished_ = base::FileExists(base::JoinPath(path, kMarkFile));
@@ -126,8 +109,6 @@ absl::StatusOr<std::unique_ptr<EstimateFolder>> EstimateFolder::Open(const std::
   }
   return folder;
 }
-
-EstimateFolder::~EstimateFolder() { close(lock_); }
 
 absl::StatusOr<std::string> EstimateFolder::Read(const std::string& name) const {
   return base::ReadFile(base::JoinPath(path_, name));

@@ -23,6 +23,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/base/file_lock.h"
 
 namespace perennial::causal {
 
@@ -39,7 +40,6 @@ class EstimateFolder {
                                                               const std::string& shown,
                                                               const Settings& settings,
                                                               bool resume);
-  ~EstimateFolder();
   EstimateFolder(const EstimateFolder&) = delete;
   EstimateFolder& operator=(const EstimateFolder&) = delete;
 
@@ -57,10 +57,11 @@ class EstimateFolder {
   absl::Status Finish(const std::vector<std::pair<std::string, std::string>>& files);
 
  private:
-  EstimateFolder(std::string path, int lock) : path_(std::move(path)), lock_(lock) {}
+  EstimateFolder(std::string path, std::unique_ptr<base::FileLock> lock)
+      : path_(std::move(path)), lock_(std::move(lock)) {}
 
   std::string path_;
-  int lock_;
+  std::unique_ptr<base::FileLock> lock_;
   bool is_new_ = false;
   bool finished_ = false;
 };

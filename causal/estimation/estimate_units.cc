@@ -130,6 +130,11 @@ double FitBytes(EffectModelKind model, int64_t units, int64_t covariates, int ar
 
 }  // namespace
 
+random::Stream CrossFitStream(const random::Stream& stream, int repeat) {
+  const random::Stream first = stream.Split("cross_fit");
+  return repeat == 0 ? first : first.Split("repeat").Split(static_cast<uint64_t>(repeat));
+}
+
 struct EstimatePart::Own {
   Observations observations;
   std::vector<int32_t> fold_of;
@@ -152,18 +157,19 @@ double PartBytes(PartKind kind, EffectModelKind model, int64_t units, int64_t co
 }
 
 double EstimateBytes(EffectModelKind model, int64_t units, int64_t covariates, int arms,
-                     int parts_at_a_time, bool own_data) {
+                     int repeats, int parts_at_a_time, bool own_data) {
   const double data = 8.0 * static_cast<double>(units) * static_cast<double>(covariates);
   const double part =
       PartBytes(own_data ? PartKind::kReplicate : PartKind::kFold, model, units, covariates, arms);
-  return data + 8.0 * (20 + 12 * arms) * static_cast<double>(units) + parts_at_a_time * part;
+  const double per_unit = 8.0 * (20 + 9 * arms + 3.5 * arms * repeats);
+  return data + per_unit * static_cast<double>(units) + parts_at_a_time * part;
 }
 
 EstimatePart::EstimatePart(PartKind kind, int index, const PartSetting& setting)
     : kind_(kind),
       index_(index),
       setting_(setting),
-      stream_(kind == PartKind::kFold    ? setting.stream.Split("cross_fit")
+      stream_(kind == PartKind::kFold    ? CrossFitStream(setting.stream, index / setting.folds)
               : kind == PartKind::kModel ? setting.stream.Split("model")
               : kind == PartKind::kReplicate
                   ? setting.stream.Split("bootstrap").Split(static_cast<uint64_t>(index))
@@ -174,10 +180,10 @@ EstimatePart::EstimatePart(PartKind kind, int index, const PartSetting& setting)
   const Observations& all = setting.observations;
   const bool crossed = kind != PartKind::kFold && kind != PartKind::kModel;
   plan_.steps = crossed ? setting.folds + (kind == PartKind::kReplicate ? 1 : 0) : 1;
-  // What parts cost in comparison; no operations are counted.
+  // What parts cost in comparison; no operations are counted. A replicate has half of the units.
   const double share = 1 - 1.0 / setting.folds;
   plan_.training_flops = crossed ? setting.folds * share : kind == PartKind::kFold ? share : 1;
-  if (kind == PartKind::kReplicate) plan_.training_flops += 1;
+  if (kind == PartKind::kReplicate) plan_.training_flops = (plan_.training_flops + 1) / 2;
   plan_.memory_bytes = PartBytes(kind, setting.model, all.size(), all.features(), all.arms);
 }
 
@@ -200,7 +206,8 @@ absl::Status EstimatePart::Step() {
   const Observations& all = setting_.observations;
   if (kind_ == PartKind::kFold) {
     PERENNIAL_ASSIGN_OR_RETURN(result_.predictions,
-                               PredictFold(all, setting_.fold_of, index_, setting_, stream_));
+                               PredictFold(all, setting_.fold_of[index_ / setting_.folds],
+                                           index_ % setting_.folds, setting_, stream_));
     return absl::OkStatus();
   }
   if (kind_ == PartKind::kModel) {
@@ -225,7 +232,7 @@ absl::Status EstimatePart::Step() {
 absl::Status EstimatePart::Begin() {
   auto own = std::make_unique<Own>();
   const bool replicate = kind_ == PartKind::kReplicate;
-  own->observations = replicate ? BootstrapSample(setting_.observations, stream_.Split("draw"))
+  own->observations = replicate ? HalfSample(setting_.observations, stream_.Split("draw"))
                                 : Refuted(kind_, setting_.observations, stream_.Split("change"));
   PERENNIAL_RETURN_IF_ERROR(Validate(own->observations));
   const random::Stream stream = replicate ? stream_.Split("cross_fit") : stream_;
@@ -289,7 +296,8 @@ absl::Status EstimatePart::Load(absl::string_view state) {
   const auto arms = static_cast<size_t>(all.arms);
   PartResult result;
   if (kind_ == PartKind::kFold) {
-    const int64_t units = std::ranges::count(setting_.fold_of, index_);
+    const int64_t units =
+        std::ranges::count(setting_.fold_of[index_ / setting_.folds], index_ % setting_.folds);
     PERENNIAL_ASSIGN_OR_RETURN(result.predictions.effect,
                                ReadColumns(file, "effect", arms - 1, units));
     PERENNIAL_ASSIGN_OR_RETURN(result.predictions.outcome,

@@ -34,7 +34,7 @@
 namespace perennial::causal {
 
 enum class PartKind {
-  kFold,
+  kFold,  // repeat * folds + fold
   kModel,
   kReplicate,
   // Refutations.
@@ -50,7 +50,7 @@ const char* PartName(PartKind kind);
 // What the parts share; the owner outlives them.
 struct PartSetting {
   const Observations& observations;
-  const std::vector<int32_t>& fold_of;  // [n], of the estimate itself.
+  const std::vector<std::vector<int32_t>>& fold_of;  // [repeats][n], of the estimate itself.
   EffectModelKind model;
   EffectMethod estimator;
   int folds;
@@ -111,6 +111,9 @@ class EstimatePart final : public population::Unit {
   PartResult result_;
 };
 
+// What the folds of a draw, 0 .. repeats - 1, and the fits to them are drawn from.
+random::Stream CrossFitStream(const random::Stream& stream, int repeat);
+
 // Predictions for the units of a fold, in their order, to their places among all.
 void ScatterFold(const Predictions& predictions, std::span<const int32_t> fold_of, int fold,
                  Predictions& all);
@@ -122,7 +125,7 @@ double PartBytes(PartKind kind, EffectModelKind model, int64_t units, int64_t co
 // What an estimation takes at most with so many parts at a time, besides 300 MB that do not depend
 // on the table: the observations, what is predicted for each unit, and the parts.
 double EstimateBytes(EffectModelKind model, int64_t units, int64_t covariates, int arms,
-                     int parts_at_a_time, bool own_data);
+                     int repeats, int parts_at_a_time, bool own_data);
 
 }  // namespace perennial::causal
 

@@ -3,19 +3,19 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/file_io.h"
-#include "common/base/runfiles.h"
 #include "common/random/stream.h"
 #include "common/testing/faults.h"
 #include "common/testing/process.h"
+#include "common/testing/program_fixture.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -54,33 +54,27 @@ std::string Csv(int64_t rows, int covariates, uint64_t seed = 1) {
   return csv;
 }
 
-class EstimateFaultsTest : public ::testing::Test {
+class EstimateFaultsTest : public testing::ProgramTest {
  protected:
   void SetUp() override {
-    folder_ = absl::StrCat(std::getenv("TEST_TMPDIR"), "/",
-                           ::testing::UnitTest::GetInstance()->current_test_info()->name());
-    std::filesystem::remove_all(folder_);
-    std::filesystem::create_directories(folder_);
-    const auto binary = base::FindRunfile("perennial/causal/estimation/estimate");
-    ASSERT_TRUE(binary.ok()) << binary.status();
-    binary_ = *binary;
-    options_ = {.working_folder = "/", .environment = {{"BUILD_WORKING_DIRECTORY", folder_}}};
+    ProgramTest::SetUp();
+    binary_ = Binary("causal/estimation/estimate");
+    options_.working_folder = std::string("/");  // Paths are the user's, not the program's.
   }
 
-  void Write(const std::string& name, const std::string& text) const {
-    std::ofstream(absl::StrCat(folder_, "/", name), std::ios::binary) << text;
-  }
-  std::string Contents(const std::string& name) const {
-    return base::ReadFile(absl::StrCat(folder_, "/", name)).value_or("");
-  }
-  bool Exists(const std::string& name) const {
-    return std::filesystem::exists(absl::StrCat(folder_, "/", name));
-  }
+  // A flag of `more` stands in the place of the usual one.
   std::vector<std::string> Command(const std::string& out,
                                    const std::vector<std::string>& more = {}) const {
-    std::vector<std::string> command = {
-        binary_,  "--data", "my.csv", "--treatment", "t",  "--outcome", "y",         "--model",
-        "linear", "--out",  out,      "--bootstrap", "60", "--refute",  "--threads", "2"};
+    std::vector<std::string> command = {binary_, "--refute", "--out", out};
+    for (const auto& [flag, value] :
+         std::vector<std::pair<std::string, std::string>>{{"--data", "my.csv"},
+                                                          {"--treatment", "t"},
+                                                          {"--outcome", "y"},
+                                                          {"--model", "linear"},
+                                                          {"--bootstrap", "60"},
+                                                          {"--threads", "2"}}) {
+      if (std::ranges::find(more, flag) == more.end()) command.insert(command.end(), {flag, value});
+    }
     command.insert(command.end(), more.begin(), more.end());
     return command;
   }
@@ -89,16 +83,7 @@ class EstimateFaultsTest : public ::testing::Test {
   }
   // Started, and left alone until some parts are kept.
   void AwaitParts(Process& process, const std::string& out, int64_t count) const {
-    const std::string parts = absl::StrCat(folder_, "/", out, "/parts");
-    for (int i = 0; i < 6000; ++i) {
-      std::error_code ignored;
-      if (std::filesystem::is_directory(parts) &&
-          std::distance(std::filesystem::directory_iterator(parts, ignored),
-                        std::filesystem::directory_iterator()) >= count) {
-        return;
-      }
-      if (process.EndsWithin(0.01)) return;
-    }
+    AwaitEntries(process, out + "/parts", count);
   }
   void ExpectEqualFolders(const std::string& a, const std::string& b) const {
     for (const char* file : kFiles) {
@@ -109,9 +94,7 @@ class EstimateFaultsTest : public ::testing::Test {
     }
   }
 
-  std::string folder_;
   std::string binary_;
-  ProcessOptions options_;
 };
 
 TEST_F(EstimateFaultsTest, KilledAtManyMomentsItEndsWithTheSameBytes) {

@@ -22,6 +22,16 @@ constexpr char kFormat[] = "perennial causal model 1";
 constexpr char kModel[] = "model.";
 constexpr char kPropensity[] = "support.propensity";
 
+constexpr char kOther[] =
+    "this is no model of //causal:estimate; give its folder, or the model.safetensors in it";
+
+// Whether bytes begin as a safetensors file does: the size of a header (of 100 MB at most), and
+// "{". What does not is another file; what does may be a damaged one.
+bool MayBeSafetensors(absl::string_view bytes) {
+  return bytes.size() > 8 && bytes[8] == '{' &&
+         bytes.substr(5, 3) == absl::string_view("\0\0\0", 3);
+}
+
 bool IsStata(const std::string& path) {
   return absl::EndsWith(absl::AsciiStrToLower(path), ".dta");
 }
@@ -61,14 +71,14 @@ absl::StatusOr<std::string> ModelFile::Bytes() const {
 }
 
 absl::StatusOr<ModelFile> ModelFile::Parse(std::string bytes) {
+  if (!MayBeSafetensors(bytes)) return absl::InvalidArgumentError(kOther);
   PERENNIAL_ASSIGN_OR_RETURN(const auto read, record::SafetensorsFile::Parse(std::move(bytes)));
   const auto text = [&](const char* key) {
     const auto place = read.metadata().find(key);
     return place == read.metadata().end() ? std::string() : place->second;
   };
   if (text("format") != kFormat) {
-    return absl::InvalidArgumentError(
-        "this is no model of //causal:estimate; its folder holds one as model.safetensors");
+    return absl::InvalidArgumentError(kOther);
   }
   ModelFile file;
   PERENNIAL_ASSIGN_OR_RETURN(file.schema, EncodingSchema::FromJson(text("schema")));

@@ -17,6 +17,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 std::string Csv(int64_t n) {
   random::Stream stream = random::Stream(4).Split("csv");
@@ -91,6 +92,22 @@ TEST(ModelFileTest, ChangedBytesAreRefused) {
     byte = static_cast<char>(byte ^ (1 << stream.Below(8)));
     EXPECT_FALSE(ModelFile::Parse(changed).ok()) << trial;
     EXPECT_FALSE(ModelFile::Parse(bytes.substr(0, stream.Below(bytes.size()))).ok());
+  }
+}
+
+TEST(ModelFileTest, OtherFilesAreNoModelsAndCutOnesAreDamaged) {
+  for (const std::string& other :
+       {std::string(), std::string("{\n\"schema\": 1}\n"), std::string("row,arm,effect\n1,a,2\n"),
+        std::string(100, '\0'), std::string("<!DOCTYPE html>\n<html>")}) {
+    EXPECT_THAT(std::string(ModelFile::Parse(other).status().message()),
+                HasSubstr("this is no model of //causal:estimate; give its folder"))
+        << other;
+  }
+  const std::string bytes = *FittedTo(Csv(100)).file.Bytes();
+  for (const size_t size : {size_t{9}, size_t{500}, bytes.size() - 1}) {
+    const absl::Status status = ModelFile::Parse(bytes.substr(0, size)).status();
+    EXPECT_FALSE(status.ok());
+    EXPECT_THAT(std::string(status.message()), Not(HasSubstr("no model"))) << size;
   }
 }
 

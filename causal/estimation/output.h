@@ -3,7 +3,8 @@
 //   effects.csv    a line a row: row (of the table, from 1), arm, effect ("effect of B" with more
 //                  arms); with a bootstrap its standard error and interval
 //   estimate.json  all numbers under stable names
-//   report.html    tables and plots for people
+//
+// report.html is of report.h.
 #ifndef PERENNIAL_CAUSAL_ESTIMATION_OUTPUT_H_
 #define PERENNIAL_CAUSAL_ESTIMATION_OUTPUT_H_
 
@@ -37,8 +38,8 @@ std::string EffectsCsv(const Output& output);
 std::string EstimateJson(const Output& output);
 // Average effects, one table an estimand.
 std::vector<report::Table> EffectTables(const Output& output);
-// With an empty `plotly_js` without plots.
-std::string ReportHtml(const Output& output, absl::string_view plotly_js);
+// "95 % interval" of 0.95.
+std::string LevelText(double level);
 
 // effects.csv of //causal:predict: row, effects, outside_support (0 or 1), reason.
 std::string ScoredCsv(const EncodingSchema& schema, const Scored& scored);

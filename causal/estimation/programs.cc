@@ -25,15 +25,17 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "causal/estimation/analysis.h"
+#include "causal/estimation/column_names.h"
 #include "causal/estimation/effect_model.h"
 #include "causal/estimation/encoding.h"
 #include "causal/estimation/estimate_folder.h"
 #include "causal/estimation/model_file.h"
 #include "causal/estimation/output.h"
+#include "causal/estimation/program_flags.h"
+#include "causal/estimation/report.h"
 #include "common/base/available_memory.h"
 #include "common/base/excerpt.h"
 #include "common/base/file_io.h"
@@ -58,39 +60,31 @@ extern "C" void RequestStop(int signal_number) {
   signal(signal_number, SIG_DFL);
 }
 
-constexpr size_t kWidth = 80;
-constexpr int kUsageColumns = 22;
-constexpr char kMarkFile[] = "estimate.json";
 constexpr char kSummaryFile[] = "summary.txt";
-constexpr char kModelFile[] = "model.safetensors";
 constexpr size_t kShownNotes = 12;
 constexpr int64_t kSampledBytes = 1 << 20;
+constexpr int64_t kHeaderBytes = 1 << 16;
+// Folds leave four fifths of an arm to fit it to; of fewer units a standard error is no more than a
+// guess, and what leaks.h looks for may be chance.
+constexpr int64_t kLeastOfArm = 5;
+constexpr int64_t kLeastUnits = 20;
+constexpr char kNamesHelp[] =
+    "\n"
+    "A,B are names of columns; one with a comma in it stands in quotes, as in a CSV:\n"
+    "--ignore '\"bmi, kg/m2\",name'. Such a flag may be given several times.\n";
 constexpr char kMemoryHelp[] =
     "\n"
     "Memory, of a table of R rows that becomes C covariates, and P parts at a time\n"
     "(--threads): 8 R C (1 + 2 P) bytes with --model linear, 8 R C (1 + 3.5 P) with\n"
     "net, 8 R C (1 + 4 P) and 16 C P for each of the first 200,000 rows with\n"
-    "boosting; 8 R C P more with --bootstrap or --refute; and 700 R P and 300 MB.\n"
+    "boosting; 8 R C P more with --bootstrap or --refute; 700 R P, 60 R for each of\n"
+    "more than five --repeats, and 300 MB.\n"
     "Fewer parts run at a time where memory is short; what does not fit is refused\n"
     "beforehand.\n";
-constexpr int kShownRows = 5;
-
-absl::Status SetText(const char* flag, const std::string& value, std::string& text) {
-  if (value.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat("--", flag, ": the value is empty"));
-  }
-  text = value;
-  return absl::OkStatus();
-}
 
 absl::Status AddNames(const char* flag, const std::string& value, std::vector<std::string>& names) {
-  for (const absl::string_view name : absl::StrSplit(value, ',')) {
-    if (name.empty()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("--", flag, " ", base::Excerpt(value), ": a name is empty; write a,b"));
-    }
-    names.emplace_back(name);
-  }
+  PERENNIAL_ASSIGN_OR_RETURN(const std::vector<std::string> more, ParseNames(flag, value));
+  names.insert(names.end(), more.begin(), more.end());
   return absl::OkStatus();
 }
 
@@ -99,39 +93,6 @@ absl::Status SetWhole(const char* flag, const std::string& value, T low, T high,
   if (absl::SimpleAtoi(value, &number) && number >= low && number <= high) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
       "--", flag, " ", base::Excerpt(value), ": must be a whole number in ", low, " .. ", high));
-}
-
-absl::Status SetCharacter(const char* flag, const std::string& value, absl::string_view allowed,
-                          char& character) {
-  const std::string text = value == "tab" || value == "\\t" ? "\t" : value;
-  if (text.size() == 1 && allowed.find(text[0]) != absl::string_view::npos) {
-    character = text[0];
-    return absl::OkStatus();
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat("--", flag, " ", base::Excerpt(value), ": must be one of ",
-                   allowed.find('\t') == absl::string_view::npos ? "\".\" and \",\""
-                                                                 : "\",\", \";\", \"|\" and tab"));
-}
-
-absl::Status SetDelimiter(const std::string& value, data::CsvOptions& csv) {
-  return SetCharacter("delimiter", value, ",;|\t", csv.delimiter);
-}
-
-absl::Status SetDecimalMark(const std::string& value, data::CsvOptions& csv) {
-  return SetCharacter("decimal_mark", value, ".,", csv.decimal_mark);
-}
-
-absl::Status Required(absl::string_view flag, const std::string& value, absl::string_view what) {
-  if (!value.empty()) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("--", flag, " is missing: ", what, "; --help shows all flags"));
-}
-
-absl::Status CheckCsv(const data::CsvOptions& csv) {
-  if (csv.delimiter != csv.decimal_mark) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      "--delimiter and --decimal_mark are both \",\": give another --delimiter");
 }
 
 struct EstimateLine {
@@ -161,22 +122,35 @@ const base::FlagSet<EstimateLine>& EstimateFlags() {
   static const auto* const flags = new base::FlagSet<EstimateLine>({
       {"data", "FILE", "A table: CSV with a header, or Stata (.dta).",
        [](const auto& v, auto& line) { return SetText("data", v, line.data); }},
-      {"treatment", "COLUMN", "Who was treated: 0/1, 1/2, false/true, or words;\nup to ten arms.",
+      {"treatment", "COLUMN", "Who was treated: 0/1, 1/2, no/yes, or words;\nup to ten arms.",
        [](const auto& v, auto& line) { return SetText("treatment", v, line.encoding.treatment); }},
-      {"outcome", "COLUMN", "What came of it: numbers, 0/1 or false/true.",
+      {"outcome", "COLUMN", "What came of it: numbers, 0/1, no/yes, or two words.",
        [](const auto& v, auto& line) { return SetText("outcome", v, line.encoding.outcome); }},
+      {"outcome_value", "WORD", "Which of two words (or numbers) of the outcome\ncounts as 1.",
+       [](const auto& v, auto& line) {
+         return SetText("outcome_value", v, line.encoding.outcome_value);
+       }},
+      {"lower_is_better", nullptr, "Lower outcomes are the better ones: costs, deaths,\nsymptoms. "
+                                   "Else higher ones are.",
+       [](const auto&, auto& line) {
+         line.analysis.lower_is_better = true;
+         return absl::OkStatus();
+       }},
       {"covariates", "A,B", "What else is known of units from before the\ntreatment; else all "
                             "other columns.",
        [](const auto& v, auto& line) {
          return AddNames("covariates", v, line.encoding.covariates);
-       }},
+       },
+       base::kRepeatable},
       {"ignore", "A,B", "Columns that are no covariates: identifiers, what\ncame after the "
                         "treatment.",
-       [](const auto& v, auto& line) { return AddNames("ignore", v, line.encoding.ignore); }},
+       [](const auto& v, auto& line) { return AddNames("ignore", v, line.encoding.ignore); },
+       base::kRepeatable},
       {"categorical", "A,B", "Columns whose numbers are names of categories.",
        [](const auto& v, auto& line) {
          return AddNames("categorical", v, line.encoding.categorical);
-       }},
+       },
+       base::kRepeatable},
       {"cluster", "COLUMN", "Units of equal value are not independent.",
        [](const auto& v, auto& line) { return SetText("cluster", v, line.encoding.cluster); }},
       {"treated_value", "WORD", "What of two values of the treatment means treated.",
@@ -198,8 +172,13 @@ const base::FlagSet<EstimateLine>& EstimateFlags() {
        [](const auto& v, auto& line) {
          return SetWhole("folds", v, 2, 100, line.analysis.folds);
        }},
-      {"bootstrap", "N", "Repeats all on N resamples: intervals that count\nevery step, and errors "
-                         "of units' effects.",
+      {"repeats", "N", "Draws of folds, whose predictions are averaged; if not\ngiven 5 for up to "
+                       "10,000 units, 1 for more.",
+       [](const auto& v, auto& line) {
+         return SetWhole("repeats", v, 1, 100, line.analysis.repeats);
+       }},
+      {"bootstrap", "N", "Repeats all on N halves of the units, drawn by\nchance: intervals that "
+                         "count every step, and errors\nof units' effects.",
        [](const auto& v, auto& line) {
          return SetWhole("bootstrap", v, 20, 100000, line.analysis.bootstrap);
        }},
@@ -244,63 +223,9 @@ const base::FlagSet<EstimateLine>& EstimateFlags() {
   return *flags;
 }
 
-struct PredictLine {
-  std::string model;
-  std::string data;
-  std::string out;
-  data::CsvOptions csv;
-  bool help = false;
-};
-
-const base::FlagSet<PredictLine>& PredictFlags() {
-  static const auto* const flags = new base::FlagSet<PredictLine>({
-      {"model", "FILE", "model.safetensors of //causal:estimate, or its folder.",
-       [](const auto& v, auto& line) { return SetText("model", v, line.model); }},
-      {"data", "FILE", "A table with the covariates: CSV or Stata (.dta).",
-       [](const auto& v, auto& line) { return SetText("data", v, line.data); }},
-      {"out", "FILE", "The CSV that is written; else <data>-effects.csv.",
-       [](const auto& v, auto& line) { return SetText("out", v, line.out); }},
-      {"delimiter", "C", "Between cells of a CSV: , ; | or tab.",
-       [](const auto& v, auto& line) { return SetDelimiter(v, line.csv); }},
-      {"decimal_mark", "C", "Of numbers in a CSV: . or ,",
-       [](const auto& v, auto& line) { return SetDecimalMark(v, line.csv); }},
-      {"help", nullptr, "Prints this.",
-       [](const auto&, auto& line) {
-         line.help = true;
-         return absl::OkStatus();
-       }},
-  });
-  return *flags;
-}
-
-// "my" of "a/my.csv".
-std::string StemOf(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
-  const size_t dot = name.rfind('.');
-  if (dot != std::string::npos && dot > 0) name.resize(dot);
-  for (char& c : name) {
-    if (!absl::ascii_isalnum(static_cast<unsigned char>(c)) && c != '_' && c != '-') c = '_';
-  }
-  return name;
-}
-
 std::string PathsText(const std::string& folder) {
   return absl::StrCat(folder, ":\n  estimate.json\n  effects.csv\n  report.html\n  ", kModelFile,
                       "\n");
-}
-
-// "- text", continued under the text.
-void PrintItem(absl::string_view text, std::ostream& out) {
-  std::string line = "-";
-  for (const absl::string_view word : absl::StrSplit(text, ' ')) {
-    if (line.size() > 2 && line.size() + 1 + word.size() > kWidth) {
-      out << line << "\n";
-      line.assign(1, ' ');
-    }
-    absl::StrAppend(&line, " ", word);
-  }
-  out << line << "\n";
 }
 
 void PrintItems(const char* title, const std::vector<std::string>& items, size_t most,
@@ -324,10 +249,27 @@ std::string SummaryText(const Output& output) {
   out << CountText(output.observations.size()) << " units, " << output.observations.features()
       << " covariates; " << schema.treatment << ": " << absl::StrJoin(arms, ", ") << "\n\n";
   for (const report::Table& table : EffectTables(output)) {
-    out << report::TerminalTable(table, kWidth) << "\n";
+    out << report::TerminalTable(table, kTerminalWidth) << "\n";
   }
   out << "* is the estimate to read; naive compares the arms as they are; the error of\n"
          "plug_in leaves out that of its model.\n";
+  if (output.options.model == EffectModelKind::kBoosting) {
+    out << "hajek trusts in propensities alone, which boosting draws to the middle: where\n"
+           "it differs from aipw, much of the confounding is left in it.\n";
+  }
+  if (output.options.bootstrap > 0) {
+    out << "bootstrap: " << output.options.bootstrap - analysis.failed_replicates
+        << " halves of the units, drawn by chance.\n";
+  }
+  const std::vector<double>& draws = analysis.diagnostics[0].by_repeat;
+  if (draws.size() > 1) {
+    const auto [least, most] = std::ranges::minmax(draws);
+    out << "Folds were drawn " << draws.size() << " times, and their predictions averaged; one "
+        << "draw alone would\nhave said " << NumberText(least) << " to " << NumberText(most)
+        << (schema.arms.size() > 2 ? absl::StrCat(" for ", schema.arms[1]) : "") << ".\n";
+  } else {
+    out << "Folds were drawn once; --repeats 5 says what another draw would change.\n";
+  }
   std::vector<std::string> refutations;
   for (const RefutationRow& row : analysis.refutations) {
     refutations.push_back(absl::StrCat(
@@ -355,8 +297,9 @@ std::string FingerprintOf(const Encoded& encoded, const AnalysisOptions& options
   digest.Update(BytesOf(encoded.observations.cluster));
   digest.Update(BytesOf(encoded.rows));
   digest.Update(absl::StrCat(EffectModelName(options.model), " ", EstimatorName(options.estimator),
-                             " ", options.folds, " ", options.bootstrap, " ", options.refute, " ",
-                             options.seed, " ", options.level, " ", options.sensitivity));
+                             " ", options.folds, " ", options.repeats, " ", options.bootstrap, " ",
+                             options.refute, " ", options.seed, " ", options.level, " ",
+                             options.sensitivity, " ", options.lower_is_better));
   return digest.FinishHex().substr(0, 12);
 }
 
@@ -371,8 +314,10 @@ EstimateFolder::Settings SettingsOf(const Encoded& encoded, const AnalysisOption
           {"model", std::string(EffectModelName(options.model))},
           {"estimator", std::string(EstimatorName(options.estimator))},
           {"folds", text(options.folds)},
+          {"repeats", text(options.repeats)},
           {"bootstrap", text(options.bootstrap)},
           {"refute", options.refute ? "yes" : "no"},
+          {"lower_is_better", options.lower_is_better ? "yes" : "no"},
           {"seed", text(options.seed)},
           {"level", text(options.level)},
           {"the choice or encoding of columns", columns.FinishHex()},
@@ -424,12 +369,6 @@ class EstimateProgress {
   double before_ = 0;  // Of a run that was resumed.
 };
 
-// An error that names a file as the user did.
-absl::Status AsTyped(const absl::Status& status, const std::string& path,
-                     const std::string& typed) {
-  return absl::Status(status.code(), absl::StrReplaceAll(status.message(), {{path, typed}}));
-}
-
 // Refuses a CSV of which the table and its encoding, 16 bytes a cell, will not fit, by the number
 // of cells in its first bytes.
 absl::Status CheckReading(const std::string& path, const data::CsvOptions& csv,
@@ -458,23 +397,70 @@ absl::Status CheckReading(const std::string& path, const data::CsvOptions& csv,
                       path, rows, columns, bytes / 1e9, static_cast<double>(memory_bytes) / 1e9));
 }
 
+// The first line of a CSV; empty if it is very long.
+std::string HeaderOf(const std::string& path) {
+  if (absl::EndsWith(absl::AsciiStrToLower(path), ".dta")) return "";
+  std::error_code ignored;
+  // A pipe can be read once only.
+  if (!std::filesystem::is_regular_file(path, ignored)) return "";
+  std::ifstream stream(path, std::ios::binary);
+  std::string header(kHeaderBytes, '\0');
+  stream.read(header.data(), kHeaderBytes);
+  header.resize(stream.gcount());
+  const size_t end = header.find('\n');
+  if (end == std::string::npos && header.size() == kHeaderBytes) return "";
+  return header.substr(0, end);
+}
+
+// What to give instead, where the header has more of another delimiter than of the one in use.
+std::string DelimiterHint(const std::string& header, char delimiter) {
+  char best = delimiter;
+  for (const char other : {';', '\t', '|', ','}) {
+    if (std::ranges::count(header, other) > std::ranges::count(header, best)) best = other;
+  }
+  if (best == delimiter) return "";
+  const auto shown = [](char c) {
+    return c == '\t' ? std::string("tab") : absl::StrCat("'", std::string(1, c), "'");
+  };
+  return absl::StrCat("the first line has ", std::ranges::count(header, best), " ", shown(best),
+                      " and ", std::ranges::count(header, delimiter), " ", shown(delimiter),
+                      ": give --delimiter ", shown(best));
+}
+
 absl::StatusOr<Encoded> ReadAndEncode(const EstimateLine& line, const std::string& path) {
   data::CsvOptions csv = line.csv;
+  const std::string header = HeaderOf(path);
+  const std::string hint = DelimiterHint(header, csv.delimiter);
+  const auto with_hint = [&](const absl::Status& status) {
+    return hint.empty() ? status
+                        : absl::Status(status.code(), absl::StrCat(status.message(), "; ", hint));
+  };
+  // Of fewer than three columns there is nothing to estimate.
+  if (!hint.empty() && std::ranges::count(header, csv.delimiter) < 2) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": ", hint));
+  }
+  if (!line.encoding.categorical.empty() && !header.empty()) {
+    // Names first, so that a wrong one is told as what it is.
+    const auto names = data::ParseCsv(absl::StrCat(header, "\n", header), path, csv);
+    for (const std::string& name : line.encoding.categorical) {
+      if (!names.ok()) break;
+      const absl::Status known = ColumnOfFlag(*names, "categorical", name).status();
+      if (!known.ok()) return base::WithContext(with_hint(known), path);
+    }
+  }
   for (const std::string& name : line.encoding.categorical) {
     csv.types[name] = data::CsvType::kText;
   }
   PERENNIAL_RETURN_IF_ERROR(CheckReading(path, csv, base::AvailableMemoryBytes()));
-  PERENNIAL_ASSIGN_OR_RETURN(const data::CsvTable table, ReadTableFile(path, csv));
-  if (table.columns().size() == 1) {
-    const std::string& name = table.columns()[0].name;
-    const size_t place = name.find_first_of(";\t|");
-    if (place != std::string::npos) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          path, ": has a single column; are its cells parted by another character? --delimiter ",
-          name[place] == '\t' ? "tab" : absl::StrCat("'", std::string(1, name[place]), "'")));
-    }
+  const absl::StatusOr<data::CsvTable> table = ReadTableFile(path, csv);
+  if (!table.ok()) return with_hint(table.status());
+  EncodingOptions encoding = line.encoding;
+  encoding.least_of_arm = kLeastOfArm;
+  encoding.least_units = kLeastUnits;
+  absl::StatusOr<Encoded> encoded = Encode(*table, encoding);
+  if (absl::IsNotFound(encoded.status())) {
+    return base::WithContext(with_hint(encoded.status()), path);
   }
-  absl::StatusOr<Encoded> encoded = Encode(table, line.encoding);
   if (!encoded.ok()) return base::WithContext(encoded.status(), path);
   return encoded;
 }
@@ -488,7 +474,7 @@ absl::Status RunEstimate(const std::vector<std::string>& arguments, const Termin
     terminal.out << "Average and individual effects of a treatment, from a table.\n\n"
                     "tools/bazel run //causal:estimate -- --data my.csv --treatment t --outcome y\n"
                     "\n"
-                 << EstimateFlags().Help(kUsageColumns) << kMemoryHelp;
+                 << EstimateFlags().Help(kUsageColumns) << kNamesHelp << kMemoryHelp;
     return absl::OkStatus();
   }
   PERENNIAL_RETURN_IF_ERROR(Required("data", line.data, "the table, as --data my.csv"));
@@ -577,68 +563,6 @@ absl::Status RunEstimate(const std::vector<std::string>& arguments, const Termin
                       {kSummaryFile, summary},
                       {kMarkFile, EstimateJson(output)}}));
   terminal.out << summary << "\n" << PathsText(shown);
-  return absl::OkStatus();
-}
-
-absl::Status RunPredict(const std::vector<std::string>& arguments, const Terminal& terminal) {
-  PredictLine line;
-  PERENNIAL_RETURN_IF_ERROR(PredictFlags().Parse(arguments, line));
-  if (line.help) {
-    terminal.out << "Effects for the rows of another table, by a model of //causal:estimate.\n\n"
-                    "tools/bazel run //causal:predict -- --model DIR --data new.csv\n\n"
-                 << PredictFlags().Help(kUsageColumns);
-    return absl::OkStatus();
-  }
-  PERENNIAL_RETURN_IF_ERROR(
-      Required("model", line.model, "the folder that //causal:estimate has written"));
-  PERENNIAL_RETURN_IF_ERROR(Required("data", line.data, "the table, as --data new.csv"));
-  PERENNIAL_RETURN_IF_ERROR(CheckCsv(line.csv));
-  std::string model_path = base::JoinPath(terminal.working_folder, line.model);
-  if (base::FolderExists(model_path)) model_path = base::JoinPath(model_path, kModelFile);
-  const absl::StatusOr<ModelFile> read = ModelFile::Read(model_path);
-  if (!read.ok()) {
-    return AsTyped(read.status(), base::JoinPath(terminal.working_folder, line.model), line.model);
-  }
-  const ModelFile& model = *read;
-  const std::string data_path = base::JoinPath(terminal.working_folder, line.data);
-  const absl::StatusOr<data::CsvTable> taken = model.ReadTable(data_path, line.csv);
-  if (!taken.ok()) return AsTyped(taken.status(), data_path, line.data);
-  const data::CsvTable& table = *taken;
-  const absl::StatusOr<Scored> scored = model.Score(table);
-  if (!scored.ok()) return base::WithContext(scored.status(), line.data);
-  const std::string csv = ScoredCsv(model.schema, *scored);
-  const std::string shown =
-      line.out.empty() ? absl::StrCat(StemOf(line.data), "-effects.csv") : line.out;
-  const std::string path = base::JoinPath(terminal.working_folder, shown);
-  if (base::FileExists(path) && base::ReadFile(path).value_or("") != csv) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("--out ", shown, " is there and holds something else; choose another file"));
-  }
-  PERENNIAL_RETURN_IF_ERROR(base::MakeFolders(base::FolderOf(path)));
-  PERENNIAL_RETURN_IF_ERROR(base::WriteFileAtomically(path, csv));
-
-  const int64_t n = table.rows();
-  for (size_t a = 1; n > 0 && a < model.schema.arms.size(); ++a) {
-    double mean = 0;
-    for (const double effect : scored->predictions.effect[a - 1]) {
-      mean += effect / static_cast<double>(n);
-    }
-    terminal.out << "effect of " << model.schema.treatment << " = " << model.schema.arms[a]
-                 << " on " << model.schema.outcome << ": mean " << NumberText(mean) << " over "
-                 << CountText(n) << " rows\n";
-  }
-  const auto outside = std::ranges::count_if(
-      scored->outside, [](const std::string& reason) { return !reason.empty(); });
-  terminal.out << CountText(outside) << " of " << CountText(n)
-               << " rows lie outside what the model was fitted to"
-               << (outside == 0 ? ".\n" : "; their effects are guesses:\n");
-  int shown_rows = 0;
-  for (int64_t i = 0; i < n && shown_rows < kShownRows; ++i) {
-    if (scored->outside[i].empty()) continue;
-    ++shown_rows;
-    PrintItem(absl::StrCat("row ", i + 1, ": ", scored->outside[i]), terminal.out);
-  }
-  terminal.out << shown << "\n";
   return absl::OkStatus();
 }
 

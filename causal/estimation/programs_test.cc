@@ -3,9 +3,7 @@
 
 #include <cmath>
 #include <cstdint>
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <sstream>
 #include <string>
 #include <utility>
@@ -15,12 +13,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "causal/estimation/encoding.h"
 #include "common/base/available_memory.h"
-#include "common/base/file_io.h"
-#include "common/base/runfiles.h"
 #include "common/data/csv.h"
 #include "common/random/stream.h"
 #include "common/testing/process.h"
+#include "common/testing/program_fixture.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
@@ -28,37 +26,21 @@
 namespace perennial::causal {
 namespace {
 
-using ::perennial::testing::ProcessOptions;
 using ::perennial::testing::ProcessResult;
-using ::perennial::testing::RunProcess;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
-class ProgramsTest : public ::testing::Test {
+class ProgramsTest : public testing::ProgramTest {
  protected:
   void SetUp() override {
-    folder_ = absl::StrCat(std::getenv("TEST_TMPDIR"), "/",
-                           ::testing::UnitTest::GetInstance()->current_test_info()->name());
-    std::filesystem::remove_all(folder_);
-    std::filesystem::create_directories(folder_);
-    options_ = {.working_folder = "/", .environment = {{"BUILD_WORKING_DIRECTORY", folder_}}};
+    ProgramTest::SetUp();
+    options_.working_folder = std::string("/");  // Paths are the user's, not the program's.
   }
 
-  void Write(const std::string& name, const std::string& text) const {
-    std::ofstream(absl::StrCat(folder_, "/", name), std::ios::binary) << text;
-  }
-  std::string Contents(const std::string& name) const {
-    return base::ReadFile(absl::StrCat(folder_, "/", name)).value_or("");
-  }
-  bool Exists(const std::string& name) const {
-    return std::filesystem::exists(absl::StrCat(folder_, "/", name));
-  }
   ProcessResult Start(const std::string& program, std::vector<std::string> arguments) const {
-    const auto binary = base::FindRunfile("perennial/causal/estimation/" + program);
-    EXPECT_TRUE(binary.ok()) << binary.status();
-    arguments.insert(arguments.begin(), binary.value_or(""));
-    return RunProcess(arguments, options_);
+    return ProgramTest::Start("causal/estimation/" + program, std::move(arguments));
   }
   ProcessResult Estimate(std::vector<std::string> arguments) const {
     arguments.insert(arguments.begin(), {"--data", "my.csv", "--treatment", "t", "--outcome", "y"});
@@ -77,9 +59,6 @@ class ProgramsTest : public ::testing::Test {
     EXPECT_EQ(line.find('\n'), line.size() - 1) << line;
     return line;
   }
-
-  std::string folder_;
-  ProcessOptions options_;
 };
 
 // Site and age decide who is treated; the effect is 3.
@@ -100,6 +79,18 @@ std::string Csv(int64_t n, bool with_words = false) {
   return csv;
 }
 
+// Who is treated is drawn by lot unless `lot` is false.
+std::string Numbers(int64_t n, bool lot = true) {
+  random::Stream stream = random::Stream(6).Split("numbers");
+  std::string csv = "t,y,a,b\n";
+  for (int64_t i = 0; i < n; ++i) {
+    const double a = stream.Normal();
+    const int t = (lot ? stream.Uniform() < 0.5 : a > 0.2) ? 1 : 0;
+    absl::StrAppend(&csv, t, ",", a + t + stream.Normal(), ",", a, ",", stream.Normal(), "\n");
+  }
+  return csv;
+}
+
 TEST_F(ProgramsTest, EstimatesAndPredictsTheSameForRowsOfTheFit) {
   Write("my.csv", Csv(300));
   const ProcessResult result = Estimate({"--ignore", "name", "--out", "results"});
@@ -110,7 +101,7 @@ TEST_F(ProgramsTest, EstimatesAndPredictsTheSameForRowsOfTheFit) {
   for (const std::string& line : std::vector<std::string>(absl::StrSplit(result.out, '\n'))) {
     EXPECT_LE(line.size(), 80u) << line;
   }
-  EXPECT_THAT(result.log, HasSubstr("cross-fitting: 5 of 5 folds"));
+  EXPECT_THAT(result.log, HasSubstr("cross-fitting: 25 of 25 folds"));
 
   const auto json = nlohmann::json::parse(Contents("results/estimate.json"), nullptr, false);
   ASSERT_TRUE(json.is_object());
@@ -139,26 +130,108 @@ TEST_F(ProgramsTest, EstimatesAndPredictsTheSameForRowsOfTheFit) {
   ASSERT_EQ(a.size(), 300u);
 }
 
-TEST_F(ProgramsTest, NewRowsOutsideTheSupportAreFlagged) {
+TEST_F(ProgramsTest, NewRowsOutsideTheSupportAreFlaggedAndCountApart) {
   Write("my.csv", Csv(200));
   ASSERT_EQ(Estimate({"--ignore", "name", "--out", "results", "--model", "linear"}).exit_code, 0);
-  Write("new.csv", "age,site,retired\n40,Oslo,no\n40,Rome,no\n240,Oslo,yes\n");
-  const ProcessResult result =
-      Start("predict", {"--model", "results/model.safetensors", "--data", "new.csv"});
+  std::string csv = "age,site,retired\n40,Oslo,no\n40,Rome,no\n240,Oslo,yes\n35,Oslo,no\n";
+  for (int i = 0; i < 6; ++i) csv += "300,Oslo,yes\n";
+  Write("new.csv", csv);
+  const std::vector<std::string> arguments = {"--model", "results/model.safetensors", "--data",
+                                              "new.csv"};
+  const ProcessResult result = Start("predict", arguments);
   ASSERT_EQ(result.exit_code, 0) << result.log;
   EXPECT_THAT(result.out,
-              AllOf(HasSubstr("2 of 3 rows lie outside"), HasSubstr("row 2: site=Rome is new"),
-                    HasSubstr("row 3: age=240 is above")));
-  const auto effects = data::ReadCsv(folder_ + "/new-effects.csv");
+              AllOf(HasSubstr("8 of 10 rows lie outside"), HasSubstr("row 2: site=Rome is new"),
+                    HasSubstr("row 3: age=240 is above"), HasSubstr("- and 3 more")));
+  // It says where it wrote, below runs/ of the working folder, and nowhere else.
+  const size_t place = result.out.find("runs/causal/new-effects-");
+  ASSERT_NE(place, std::string::npos) << result.out;
+  const std::string written = result.out.substr(place, result.out.find('\n', place) - place);
+  EXPECT_FALSE(Exists("new-effects.csv"));
+  const auto effects = data::ReadCsv(absl::StrCat(folder_, "/", written));
   ASSERT_TRUE(effects.ok()) << effects.status();
   const auto flags = *effects->Numbers("outside_support");
-  EXPECT_THAT(std::vector<double>(flags.begin(), flags.end()), ElementsAre(0, 1, 1));
-  // What stands there is kept.
-  Write("new-effects.csv", "mine");
-  const ProcessResult again = Start("predict", {"--model", "results", "--data", "new.csv"});
+  EXPECT_THAT(std::vector<double>(flags.begin(), flags.end()),
+              ElementsAre(0, 1, 1, 0, 1, 1, 1, 1, 1, 1));
+  const auto effect = *effects->Numbers("effect");
+  double all = 0;
+  for (const double value : effect) all += value / 10;
+  EXPECT_THAT(result.out, ::testing::ContainsRegex(
+                              absl::StrCat("inside the support of the fit +2 +",
+                                           NumberText((effect[0] + effect[3]) / 2), "\n")));
+  EXPECT_THAT(result.out,
+              ::testing::ContainsRegex(absl::StrCat("\nall +10 +", NumberText(all), "\n")));
+  EXPECT_GT(std::abs(all - (effect[0] + effect[3]) / 2), 0.01);
+  for (const std::string& line : std::vector<std::string>(absl::StrSplit(result.out, '\n'))) {
+    EXPECT_LE(line.size(), 80u) << line;
+  }
+  // Equal rows by an equal model are the same file; what stands there is kept.
+  EXPECT_EQ(Start("predict", arguments).exit_code, 0);
+  Write(written, "mine");
+  const ProcessResult again = Start("predict", arguments);
   EXPECT_EQ(again.exit_code, 1);
   EXPECT_THAT(again.log, HasSubstr("holds something else"));
-  EXPECT_EQ(Contents("new-effects.csv"), "mine");
+  EXPECT_EQ(Contents(written), "mine");
+}
+
+TEST_F(ProgramsTest, PredictSaysThatItHasNoIntervalsAndWhatTheEstimateWas) {
+  Write("my.csv", Csv(200));
+  ASSERT_EQ(
+      Estimate({"--ignore", "name", "--out", "results", "--model", "linear", "--level", "0.9"})
+          .exit_code,
+      0);
+  const auto out = [&](const std::string& model) {
+    const ProcessResult result =
+        Start("predict", {"--model", model, "--data", "my.csv", "--out", "new.csv"});
+    EXPECT_EQ(result.exit_code, 0) << result.log;
+    EXPECT_THAT(result.out, HasSubstr("predictions without intervals"));
+    return result.out;
+  };
+  const auto json = nlohmann::json::parse(Contents("results/estimate.json"), nullptr, false);
+  std::string expected;
+  for (const auto& effect : json["effects"]) {
+    if (effect["estimand"] != "ate" || effect["estimator"] != "aipw") continue;
+    expected = absl::StrCat(NumberText(effect["value"].get<double>()), ", 90 % interval ",
+                            NumberText(effect["low"].get<double>()), " .. ",
+                            NumberText(effect["high"].get<double>()), " (aipw)\n");
+  }
+  EXPECT_THAT(out("results"), HasSubstr(expected));
+  // A model that was moved, or stands beside something else, has no average.
+  std::filesystem::create_directories(folder_ + "/alone");
+  std::filesystem::copy(folder_ + "/results/model.safetensors", folder_ + "/alone/m");
+  EXPECT_THAT(out("alone/m"), Not(HasSubstr("average effect")));
+  for (const std::string& other :
+       {std::string("{"), std::string("[]"),
+        std::string("{\"treatment\":\"t\",\"outcome\":\"y\",\"level\":0.9,\"effects\":[3,{}]}"),
+        absl::StrReplaceAll(Contents("results/estimate.json"), {{"\"y\"", "\"z\""}})}) {
+    Write("alone/estimate.json", other);
+    EXPECT_THAT(out("alone/m"), Not(HasSubstr("average effect"))) << other;
+  }
+}
+
+TEST_F(ProgramsTest, WhatIsNoModelIsSaidInTheWordsOfTheFlag) {
+  Write("my.csv", Numbers(60));
+  ASSERT_EQ(Estimate({"--model", "linear", "--out", "results"}).exit_code, 0);
+  const auto error = [&](const std::string& model) {
+    const ProcessResult result = Start("predict", {"--model", model, "--data", "my.csv"});
+    EXPECT_EQ(result.exit_code, 1);
+    EXPECT_FALSE(Exists("runs"));
+    return result.log;
+  };
+  for (const char* name : {"estimate.json", "effects.csv", "report.html", "settings.json"}) {
+    EXPECT_THAT(
+        error(absl::StrCat("results/", name)),
+        HasSubstr(absl::StrCat("error: results/", name,
+                               ": this is no model of //causal:estimate; give its folder")));
+  }
+  EXPECT_THAT(error("nowhere"), HasSubstr("nowhere"));
+  const std::string bytes = Contents("results/model.safetensors");
+  Write("cut.safetensors", bytes.substr(0, bytes.size() / 2));
+  EXPECT_THAT(error("cut.safetensors"), Not(HasSubstr("no model")));
+  std::filesystem::remove(folder_ + "/results/model.safetensors");
+  EXPECT_THAT(error("results"), HasSubstr("its estimate is not finished; --resume"));
+  std::filesystem::create_directories(folder_ + "/empty");
+  EXPECT_THAT(error("empty"), HasSubstr("empty: holds no model.safetensors; --model takes"));
 }
 
 TEST_F(ProgramsTest, EqualRunsWriteEqualBytesAndOthersDoNotReplaceThem) {
@@ -202,20 +275,140 @@ TEST_F(ProgramsTest, WordsAndOtherSeparatorsAreRead) {
   EXPECT_THAT(named.out, AllOf(HasSubstr("t: placebo (control)"), HasSubstr("runs/causal/my-")));
   EXPECT_TRUE(Exists("runs/causal"));
 
-  Write("my.csv", "t;y;a\n0;1;1\n1;2;2\n");
-  EXPECT_THAT(Estimate({}).log, HasSubstr("--delimiter ';'"));
-  Write("my.csv", "t;y;a\n0;1,5;1\n1;2;2\n0;3;1\n1;4;2,5\n0;1;2\n1;3;1\n0;2;3\n1;5;3\n");
-  EXPECT_THAT(Estimate({}).log, HasSubstr("is the delimiter ';'?"));
+  std::string semicolons = "t;y;a\n";
+  for (int i = 0; i < 24; ++i) {
+    absl::StrAppend(&semicolons, i % 2, ";", i * i % 7, ",5;", i % 5, ",25\n");
+  }
+  Write("my.csv", semicolons);
+  EXPECT_THAT(Estimate({}).log, HasSubstr("error: my.csv: the first line has 2 ';' and 0 ',': give "
+                                          "--delimiter ';'\n"));
   const ProcessResult other =
       Estimate({"--delimiter", ";", "--decimal_mark", ",", "--model", "linear", "--folds", "2"});
   EXPECT_EQ(other.exit_code, 0) << other.log;
 }
 
+TEST_F(ProgramsTest, AMeantDelimiterIsNamed) {
+  // Commas in a name, tabs between names.
+  EXPECT_THAT(ErrorOf("t\ty\tbmi, kg\ta\n0\t1\t2\t3\n"), HasSubstr("give --delimiter tab"));
+  EXPECT_THAT(
+      ErrorOf("a, b;c, d;e, f;t;y\n0;1;2;3;4\n"),
+      AllOf(HasSubstr("my.csv:2: "), HasSubstr("has 4 ';' and 3 ',': give --delimiter ';'")));
+  EXPECT_THAT(ErrorOf("t,y,a\n0,1,1\n", {"--delimiter", ";"}), HasSubstr("give --delimiter ','"));
+  EXPECT_THAT(ErrorOf("t,y,a;b\n0,1,1;\n1,1\n"), Not(HasSubstr("--delimiter")));
+}
+
+TEST_F(ProgramsTest, NamesWithCommasAreGivenInQuotes) {
+  std::string csv = "t,y,a,\"bmi, kg/m2\",\"b \"\"c\"\"\",name\n";
+  for (int i = 0; i < 60; ++i) {
+    absl::StrAppend(&csv, i % 2, ",", i * i % 7, ",", i % 5, ",", i % 11, ",", i * i % 13, ",n", i,
+                    "\n");
+  }
+  Write("my.csv", csv);
+  const auto covariates = [&](std::vector<std::string> arguments) {
+    static int run = 0;
+    const std::string out = absl::StrCat("out", ++run);
+    arguments.insert(arguments.end(), {"--model", "linear", "--out", out});
+    const ProcessResult result = Estimate(arguments);
+    EXPECT_EQ(result.exit_code, 0) << result.log;
+    return result.out.substr(0, result.out.find(';'));
+  };
+  EXPECT_EQ(covariates({"--ignore", "\"bmi, kg/m2\",name"}), "60 units, 2 covariates");
+  EXPECT_EQ(covariates({"--ignore", "name", "--ignore", "\"b \"\"c\"\"\", \"bmi, kg/m2\""}),
+            "60 units, 1 covariates");
+  EXPECT_EQ(covariates({"--covariates", "\"bmi, kg/m2\"", "--covariates", "a"}),
+            "60 units, 2 covariates");
+  EXPECT_EQ(covariates({"--ignore", "name", "--categorical", "\"bmi, kg/m2\""}),
+            "60 units, 13 covariates");
+  for (const std::string flag : {"--ignore", "--covariates", "--categorical"}) {
+    std::filesystem::remove_all(folder_ + "/runs");
+    EXPECT_THAT(ErrorOf(csv, {flag, "bmi, kg/m2"}),
+                AllOf(HasSubstr(absl::StrCat("error: my.csv: ", flag, ": unknown column \"bmi\"")),
+                      HasSubstr(absl::StrCat(flag, " '\"bmi, kg/m2\"'\n"))));
+  }
+}
+
+TEST_F(ProgramsTest, AnUnknownColumnNamesFlagAndFileOnce) {
+  Write("my.csv", Numbers(30));
+  const ProcessResult result =
+      Start("estimate", {"--data", "my.csv", "--treatment", "treat", "--outcome", "y"});
+  EXPECT_THAT(result.log, HasSubstr("error: my.csv: --treatment: unknown column \"treat\"; there "
+                                    "are: \"t\", \"y\", \"a\", \"b\"\n"));
+}
+
+TEST_F(ProgramsTest, FewRowsOrFewOfAnArmAreRefused) {
+  const auto table = [](int n, int treated) {
+    std::string csv = "t,y,a\n";
+    for (int i = 0; i < n; ++i) {
+      absl::StrAppend(&csv, i < treated ? 1 : 0, ",", i * i % 7, ",", i % 5, "\n");
+    }
+    return csv;
+  };
+  EXPECT_THAT(ErrorOf(table(19, 9)),
+              HasSubstr("there are only 19 rows with treatment and outcome"));
+  EXPECT_THAT(ErrorOf(table(40, 4)),
+              HasSubstr("treatment \"t\": arm \"1\" has only 4 units with a known outcome; an arm "
+                        "needs 5\n"));
+  // The fewest of both, with more folds than units of the arm as well.
+  Write("my.csv", table(20, 5));
+  for (const auto& [model, folds] :
+       {std::pair("linear", "2"), std::pair("linear", "10"), std::pair("boosting", "5")}) {
+    const ProcessResult result =
+        Estimate({"--model", model, "--folds", folds, "--out", absl::StrCat("few", folds, model)});
+    EXPECT_EQ(result.exit_code, 0) << result.log;
+    EXPECT_THAT(result.out, HasSubstr("Arm \"1\" has only 5 units"));
+  }
+}
+
+TEST_F(ProgramsTest, AnOutcomeInWordsIsAskedForAndAnotherChoiceIsAnotherEstimate) {
+  std::string csv = "t,y,a\n";
+  random::Stream stream = random::Stream(9).Split("words");
+  for (int i = 0; i < 200; ++i) {
+    const int t = stream.Uniform() < 0.5 ? 1 : 0;
+    absl::StrAppend(&csv, t, ",", stream.Uniform() < (t == 1 ? 0.2 : 0.5) ? "died" : "alive", ",",
+                    stream.Normal(), "\n");
+  }
+  EXPECT_THAT(ErrorOf(csv), HasSubstr("which one counts as 1 with --outcome_value"));
+  const std::vector<std::string> died = {"--model", "linear",          "--out",
+                                         "results", "--outcome_value", "died"};
+  const ProcessResult result = Estimate(died);
+  ASSERT_EQ(result.exit_code, 0) << result.log;
+  EXPECT_THAT(result.out, HasSubstr("is 1 for \"died\" and 0 for \"alive\""));
+  const auto json = nlohmann::json::parse(Contents("results/estimate.json"), nullptr, false);
+  EXPECT_EQ(json["outcome"], "y=died");
+  for (const auto& effect : json["effects"]) {
+    if (effect["chosen"]) {
+      EXPECT_LT(effect["value"], 0);
+    }
+  }
+  auto alive = died;
+  alive.back() = "alive";
+  EXPECT_THAT(Estimate(alive).log, HasSubstr("outcome is y=died there and y=alive now"));
+
+  // The model needs no outcome, and does not mind words where one stands.
+  Write("new.csv", "y,a\nwho knows,0.5\n,1\n");
+  const ProcessResult predicted = Start("predict", {"--model", "results", "--data", "new.csv"});
+  EXPECT_EQ(predicted.exit_code, 0) << predicted.log;
+  EXPECT_THAT(predicted.out, HasSubstr("y=died"));
+}
+
+TEST_F(ProgramsTest, WhichOutcomesAreBetterIsASetting) {
+  Write("my.csv", Numbers(60));
+  ASSERT_EQ(Estimate({"--model", "linear", "--out", "results"}).exit_code, 0);
+  const ProcessResult other =
+      Estimate({"--model", "linear", "--out", "results", "--lower_is_better", "--resume"});
+  EXPECT_EQ(other.exit_code, 1);
+  EXPECT_THAT(other.log, HasSubstr("lower_is_better is no there and yes now"));
+  const ProcessResult lower =
+      Estimate({"--model", "linear", "--out", "lower", "--lower_is_better"});
+  EXPECT_EQ(lower.exit_code, 0) << lower.log;
+}
+
 TEST_F(ProgramsTest, EveryMistakeIsOneLine) {
-  const std::string good = "t,y,a\n0,1,1\n1,2,2\n0,3,4\n1,4,5\n0,5,5\n1,3,2\n";
+  std::string good = "t,y,a\n";
+  for (int i = 0; i < 24; ++i) absl::StrAppend(&good, i % 2, ",", i * i % 7, ",", i % 5, "\n");
   EXPECT_THAT(ErrorOf(good, {"--fold", "3"}), HasSubstr("--folds"));
   EXPECT_THAT(ErrorOf(good, {"--folds", "1"}), HasSubstr("must be a whole number in 2 .. 100"));
-  EXPECT_THAT(ErrorOf(good, {"--folds", "7"}), HasSubstr("there are 6 rows for 7 folds"));
+  EXPECT_THAT(ErrorOf(good, {"--folds", "25"}), HasSubstr("there are 24 rows for 25 folds"));
   EXPECT_THAT(ErrorOf(good, {"--model", "forest"}), HasSubstr("boosting, linear, net"));
   EXPECT_THAT(ErrorOf(good, {"--estimator", "tml"}), HasSubstr("did you mean \"tmle\""));
   EXPECT_THAT(ErrorOf(good, {"--covariates", "b"}), HasSubstr("\"b\""));
@@ -226,7 +419,7 @@ TEST_F(ProgramsTest, EveryMistakeIsOneLine) {
   EXPECT_THAT(ErrorOf("t,y,a\n0,1,\"1\n1,2,3\n"), HasSubstr("my.csv:"));
   EXPECT_THAT(ErrorOf(absl::StrCat("t,y,a\n0,1,", std::string(2 << 20, '1'), "\n")),
               HasSubstr("my.csv:2"));
-  EXPECT_THAT(ErrorOf("t,y,a\n0,1,1\n1,2,inf\n0,3,4\n1,4,5\n"), HasSubstr("\"inf\" in row 2"));
+  EXPECT_THAT(ErrorOf(good + "1,2,inf\n"), HasSubstr("\"inf\" in row 25"));
   EXPECT_THAT(ErrorOf(""), HasSubstr("my.csv"));
   EXPECT_THAT(ErrorOf("t,y,a\n"), HasSubstr("error: my.csv: has a header and no rows"));
   const ProcessResult absent = Start("estimate", {"--data", "my.csv", "--treatment", "t"});
@@ -240,18 +433,6 @@ TEST_F(ProgramsTest, EveryMistakeIsOneLine) {
   const ProcessResult no_model = Start("predict", {"--model", "model", "--data", "my.csv"});
   EXPECT_EQ(no_model.exit_code, 1);
   EXPECT_THAT(no_model.log, AllOf(HasSubstr("error: "), HasSubstr("model: ")));
-}
-
-// Who is treated is drawn by lot unless `lot` is false.
-std::string Numbers(int64_t n, bool lot = true) {
-  random::Stream stream = random::Stream(6).Split("numbers");
-  std::string csv = "t,y,a,b\n";
-  for (int64_t i = 0; i < n; ++i) {
-    const double a = stream.Normal();
-    const int t = (lot ? stream.Uniform() < 0.5 : a > 0.2) ? 1 : 0;
-    absl::StrAppend(&csv, t, ",", a + t + stream.Normal(), ",", a, ",", stream.Normal(), "\n");
-  }
-  return csv;
 }
 
 TEST_F(ProgramsTest, TablesThatOtherProgramsWroteAreRead) {
@@ -305,17 +486,22 @@ TEST_F(ProgramsTest, ATableThatWillNotFitIsRefusedBeforeItIsRead) {
 }
 
 TEST_F(ProgramsTest, ArmsThatCannotBeComparedAreOneLineOrAWarning) {
-  // A single unit in an arm: the folds without it have nobody to learn from.
-  std::string lone = "t,y,a\n";
-  for (int i = 0; i < 40; ++i) absl::StrAppend(&lone, i == 7 ? 1 : 0, ",", i % 5, ",", i % 7, "\n");
-  EXPECT_THAT(ErrorOf(lone), HasSubstr("arm 1"));
-  EXPECT_THAT(ErrorOf(lone, {"--model", "linear", "--bootstrap", "20"}), HasSubstr("arm 1"));
+  // All units of an arm in one cluster: the folds without it have nobody to learn from.
+  std::string lone = "t,y,a,g\n";
+  for (int i = 0; i < 40; ++i) {
+    absl::StrAppend(&lone, i < 6 ? 1 : 0, ",", i % 5, ",", i % 7, ",", i < 6 ? 0 : i, "\n");
+  }
+  EXPECT_THAT(ErrorOf(lone, {"--cluster", "g"}), HasSubstr("arm 1"));
+  EXPECT_THAT(ErrorOf(lone, {"--cluster", "g", "--model", "linear", "--bootstrap", "20"}),
+              HasSubstr("arm 1"));
   // Arms that a covariate parts without overlap: numbers come out, and what they are worth is said.
   Write("my.csv", Numbers(400, /*lot=*/false));
   for (const char* model : {"linear", "boosting", "net"}) {
     const ProcessResult result = Estimate({"--model", model, "--out", model});
     ASSERT_EQ(result.exit_code, 0) << result.log;
-    EXPECT_THAT(result.out, HasSubstr("have a propensity below 0.05")) << model;
+    EXPECT_THAT(result.out, AllOf(HasSubstr("have a propensity below 0.05"),
+                                  HasSubstr("\"a\" (above 0.1837) tells arm \"1\"")))
+        << model;
     EXPECT_THAT(Contents(absl::StrCat(model, "/estimate.json")),
                 ::testing::Not(HasSubstr("\"value\":null")));
   }

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
+#include "causal/data/held_out.h"
 #include "common/base/crc32c.h"
 #include "common/base/excerpt.h"
 #include "common/base/logging.h"
@@ -146,9 +147,10 @@ class BoostedTrees : public Regression {
 
 // What the trees are fitted to: units of positive weight, scaled, as LightGBM keeps them.
 struct Sample {
-  std::vector<double> x;      // [n, p]
-  std::vector<float> y;       // [n]
-  std::vector<float> weight;  // [n]; empty: all 1.
+  std::vector<double> x;         // [n, p]
+  std::vector<float> y;          // [n]
+  std::vector<float> weight;     // [n]; empty: all 1.
+  std::vector<int32_t> cluster;  // [n]; empty: each unit is its own.
   int64_t features = 0;
 };
 
@@ -209,15 +211,13 @@ std::vector<char> HeldOut(const BoostingOptions& options, const Sample& sample, 
                           random::Stream stream) {
   std::vector<char> held(sample.y.size());
   if (options.early_stopping_share == 0) return held;
-  for (const float of : {0.0f, 1.0f}) {
-    std::vector<int32_t> units;
-    for (size_t i = 0; i < held.size(); ++i) {
-      if (!binary || sample.y[i] == of) units.push_back(static_cast<int32_t>(i));
-    }
+  std::vector<int32_t> class_of(held.size());
+  if (binary) std::ranges::copy(sample.y, class_of.begin());
+  for (std::vector<int32_t>& units : UnitsByClass(class_of, binary ? 2 : 1, sample.cluster)) {
     stream.Shuffle(std::span<int32_t>(units));
-    units.resize(static_cast<size_t>(options.early_stopping_share * units.size()));
-    for (const int32_t unit : units) held[unit] = 1;
-    if (!binary) break;
+    const auto count =
+        static_cast<int64_t>(options.early_stopping_share * static_cast<double>(units.size()));
+    for (const int32_t unit : FirstWholeClusters(units, sample.cluster, count)) held[unit] = 1;
   }
   return held;
 }
@@ -367,6 +367,7 @@ absl::StatusOr<std::unique_ptr<Regression>> Boosting::Fit(const RegressionData& 
   CHECK_GE(n, 1);
   CHECK_EQ(n, static_cast<int64_t>(data.y.size()));
   CHECK(data.weights.empty() || n == static_cast<int64_t>(data.weights.size()));
+  CHECK(data.cluster.empty() || n == static_cast<int64_t>(data.cluster.size()));
   constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
   if (n > kMost || p > kMost) {
     return absl::InvalidArgumentError(
@@ -420,6 +421,7 @@ absl::StatusOr<std::unique_ptr<Regression>> Boosting::Fit(const RegressionData& 
     sample.x.insert(sample.x.end(), data.x.row(unit), data.x.row(unit) + p);
     sample.y.push_back(static_cast<float>((data.y[unit] - model.centre) / model.scale));
     sample.weight.push_back(static_cast<float>(weight(unit) / mean_weight));
+    if (!data.cluster.empty()) sample.cluster.push_back(data.cluster[unit]);
   }
   // Equal weights are none: LightGBM's sums for the two differ in rounding.
   if (std::ranges::all_of(units, [&](int32_t unit) { return weight(unit) == weight(units[0]); })) {

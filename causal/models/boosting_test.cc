@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <iterator>
 #include <limits>
+#include <numeric>
 #include <string>
 #include <thread>
 #include <vector>
@@ -375,6 +377,43 @@ TEST(BoostingTest, AHeldOutShareOfNoUnitIsNone) {
   EXPECT_EQ(
       FitTo(Plain([](auto& o) { o.early_stopping_share = .01; }), data.regression())->Serialize(),
       FitTo(Plain(), data.regression())->Serialize());
+}
+
+// A sample with copies, as a bootstrap draws it: without clusters a held-out copy of what is fitted
+// to asks for ever more trees.
+TEST(BoostingTest, CopiesOfAUnitThatAreAClusterAreHeldOutTogether) {
+  for (const bool binary : {false, true}) {
+    Data data{.columns = 2};
+    std::vector<int32_t> cluster;
+    random::Stream stream(5);
+    for (int i = 0; i < 100; ++i) {
+      const double x[] = {stream.Normal(), stream.Normal()};
+      const double noise = stream.Normal();
+      const double y = binary ? (noise > 0 ? 1 : 0) : noise;
+      for (int copy = 0; copy < 3; ++copy) {
+        data.x.insert(data.x.end(), std::begin(x), std::end(x));
+        data.y.push_back(y);
+        cluster.push_back(i);
+      }
+    }
+    RegressionData regression = data.regression(binary);
+    const BoostingOptions options = {.rounds = 300, .refit = false};
+    const int trees_of_copies = TreesOf(*FitTo(options, regression));
+    regression.cluster = cluster;
+    const int trees = TreesOf(*FitTo(options, regression));
+    EXPECT_GT(trees_of_copies, 250) << binary;  // Of pure noise.
+    EXPECT_LT(trees, 30) << binary;
+  }
+}
+
+TEST(BoostingTest, ClustersOfOneUnitChangeNothing) {
+  const Data data = OracleData(true, true);
+  std::vector<int32_t> cluster(data.y.size());
+  std::iota(cluster.begin(), cluster.end(), 0);
+  RegressionData regression = data.regression(true);
+  const std::string alone = FitTo({}, regression)->Serialize();
+  regression.cluster = cluster;
+  EXPECT_EQ(FitTo({}, regression)->Serialize(), alone);
 }
 
 TEST(BoostingTest, ARestoredFitPredictsTheSameBits) {

@@ -18,24 +18,25 @@ absl::Status Foreign() {
   return absl::DataLossError("the state does not belong to this bootstrap");
 }
 
-// Groups of rows, drawn with replacement, as many as there are.
-void DrawGroups(const std::vector<std::vector<int32_t>>& groups, random::Stream stream,
-                std::vector<int32_t>& rows, std::vector<int32_t>& cluster, int32_t first_cluster) {
-  for (size_t draw = 0; draw < groups.size(); ++draw) {
-    const uint64_t group = stream.Below(groups.size());
-    for (const int32_t row : groups[group]) {
-      rows.push_back(row);
-      cluster.push_back(first_cluster + static_cast<int32_t>(group));
+// What is drawn together, by stratum: units by arm, or clusters, which hold several arms.
+std::vector<std::vector<std::vector<int32_t>>> StrataOf(const Observations& observations) {
+  const bool clustered = !observations.cluster.empty();
+  std::vector<std::vector<std::vector<int32_t>>> strata(clustered ? 1 : observations.arms);
+  for (int32_t i = 0; i < observations.size(); ++i) {
+    if (!clustered) {
+      strata[observations.treatment[i]].push_back({i});
+      continue;
     }
+    const auto cluster = static_cast<size_t>(observations.cluster[i]);
+    if (cluster >= strata[0].size()) strata[0].resize(cluster + 1);
+    strata[0][cluster].push_back(i);
   }
+  for (auto& groups : strata)
+    std::erase_if(groups, [](const auto& group) { return group.empty(); });
+  return strata;
 }
 
-Observations Resampled(const Observations& observations, const std::vector<int32_t>& rows,
-                       std::vector<int32_t> cluster) {
-  Observations resampled = Select(observations, rows);
-  resampled.cluster = std::move(cluster);
-  return resampled;
-}
+int32_t HalfOf(size_t groups) { return static_cast<int32_t>((groups + 1) / 2); }
 
 std::vector<double> Joined(const Columns& columns) {
   std::vector<double> values;
@@ -57,36 +58,27 @@ absl::Status Part(std::span<const double> values, Columns& columns) {
 
 }  // namespace
 
-Observations BootstrapSample(const Observations& observations, random::Stream stream) {
-  std::vector<std::vector<int32_t>> groups;
-  for (int32_t i = 0; i < observations.size(); ++i) {
-    const auto group =
-        static_cast<size_t>(observations.cluster.empty() ? i : observations.cluster[i]);
-    if (group >= groups.size()) groups.resize(group + 1);
-    groups[group].push_back(i);
-  }
-  std::erase_if(groups, [](const std::vector<int32_t>& group) { return group.empty(); });
+Observations HalfSample(const Observations& observations, random::Stream stream) {
   std::vector<int32_t> rows;
-  std::vector<int32_t> cluster;
-  DrawGroups(groups, stream, rows, cluster, 0);
-  return Resampled(observations, rows, std::move(cluster));
+  for (const auto& groups : StrataOf(observations)) {
+    const auto count = static_cast<int32_t>(groups.size());
+    for (const int32_t group : stream.Sample(count, HalfOf(groups.size()))) {
+      rows.insert(rows.end(), groups[group].begin(), groups[group].end());
+    }
+  }
+  std::ranges::sort(rows);
+  return Select(observations, rows);
 }
 
-Observations BootstrapSampleWithinArms(const Observations& observations,
-                                       const random::Stream& stream) {
-  if (!observations.cluster.empty()) return BootstrapSample(observations, stream);
-  std::vector<int32_t> rows;
-  std::vector<int32_t> cluster;
-  int32_t clusters = 0;
-  for (int32_t arm = 0; arm < observations.arms; ++arm) {
-    std::vector<std::vector<int32_t>> groups;
-    for (int32_t i = 0; i < observations.size(); ++i) {
-      if (observations.treatment[i] == arm) groups.push_back({i});
-    }
-    DrawGroups(groups, stream.Split(static_cast<uint64_t>(arm)), rows, cluster, clusters);
-    clusters += static_cast<int32_t>(groups.size());
+double HalfSampleFactor(const Observations& observations) {
+  double drawn = 0;
+  double left = 0;
+  for (const auto& groups : StrataOf(observations)) {
+    drawn += HalfOf(groups.size());
+    left += static_cast<double>(groups.size()) - HalfOf(groups.size());
   }
-  return Resampled(observations, rows, std::move(cluster));
+  CHECK_GT(left, 0);
+  return std::sqrt(drawn / left);
 }
 
 void EffectSpread::Take(int replicate, Columns effect) {
@@ -105,10 +97,11 @@ void EffectSpread::Take(int replicate, Columns effect) {
   }
 }
 
-Columns EffectSpread::Deviations() const {
+Columns EffectSpread::Errors(double factor) const {
   Columns deviations = squares_;
   for (std::vector<double>& of_arm : deviations) {
-    for (double& value : of_arm) value = std::sqrt(value / static_cast<double>(count_ - 1));
+    for (double& value : of_arm)
+      value = factor * std::sqrt(value / static_cast<double>(count_ - 1));
   }
   return deviations;
 }
@@ -147,6 +140,8 @@ absl::Status EffectSpread::Load(absl::string_view prefix, const record::Safetens
   return absl::OkStatus();
 }
 
+Columns Bootstrap::Errors() const { return spread_.Errors(HalfSampleFactor(data_.observations)); }
+
 Bootstrap::Bootstrap(ModelFactory model, FitData data, int replicates, std::vector<double> points)
     : model_(std::move(model)),
       data_(std::move(data)),
@@ -173,11 +168,10 @@ absl::StatusOr<std::unique_ptr<Bootstrap>> Bootstrap::Create(ModelFactory model,
 
 absl::StatusOr<std::unique_ptr<ModelFit>> Bootstrap::FitOf(int replicate) const {
   const random::Stream stream = data_.stream.Split(static_cast<uint64_t>(replicate));
-  return model_(
-      {.observations = BootstrapSampleWithinArms(data_.observations, stream.Split("draw")),
-       .unlabelled_covariates = data_.unlabelled_covariates,
-       .unlabelled_treatment = data_.unlabelled_treatment,
-       .stream = stream.Split("model")});
+  return model_({.observations = HalfSample(data_.observations, stream.Split("draw")),
+                 .unlabelled_covariates = data_.unlabelled_covariates,
+                 .unlabelled_treatment = data_.unlabelled_treatment,
+                 .stream = stream.Split("model")});
 }
 
 int64_t Bootstrap::steps_done() const {

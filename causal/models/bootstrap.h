@@ -1,15 +1,20 @@
-// The bootstrap (Efron, Annals of Statistics 7, 1979) of effects of single units: what is fitted to
-// units drawn with replacement predicts for the same points, and the spread of these predictions is
-// the standard error of an effect.
+// The bootstrap by half-samples: what is fitted to half of the units, drawn without replacement,
+// predicts for the same points. With m of n units drawn, the spread of these predictions times
+// sqrt(m / (n - m)) is the standard error at n units, for whatever has an error of the order
+// n^-1/2 (Politis and Romano, Annals of Statistics 22, 1994; with the factor, a jackknife: Shao and
+// Wu, ibid. 17, 1989). Not Efron's draws with replacement: a learner that chooses how long to fit,
+// or how flexibly, takes copies of a unit for evidence, and its errors come out several times too
+// large.
 //
 // It tells how a fit varies with its sample, not how far it is off on average: where a learner
-// smooths or shrinks, intervals from it hold the truth less often than they say. Copies of a unit
-// may stand on both sides of what a learner holds out to stop early.
+// smooths or shrinks, intervals from it hold the truth less often than they say. A learner that
+// gains from more units faster than n^-1/2 looks worse by half of them: its errors are on the safe
+// side.
 //
 //   PERENNIAL_ASSIGN_OR_RETURN(const auto bootstrap,
 //                              Bootstrap::Create(factory, data, /*replicates=*/50, points));
 //   while (bootstrap->steps_done() < bootstrap->steps()) bootstrap->Advance(100);
-//   bootstrap->Deviations()[0][i];                           // Of the effect of arm 1 at point i.
+//   bootstrap->Errors()[0][i];                               // Of the effect of arm 1 at point i.
 #ifndef PERENNIAL_CAUSAL_MODELS_BOOTSTRAP_H_
 #define PERENNIAL_CAUSAL_MODELS_BOOTSTRAP_H_
 
@@ -28,14 +33,13 @@
 
 namespace perennial::causal {
 
-// As many units, or clusters, as there are, drawn with replacement. Copies of a unit or cluster are
-// one cluster of the result, so that folds do not part them.
-Observations BootstrapSample(const Observations& observations, random::Stream stream);
+// Half of each arm's units, rounded up; half of the clusters, which hold several arms, where there
+// are some. In the order of the rows.
+Observations HalfSample(const Observations& observations, random::Stream stream);
 
-// The same within each arm, so that their sizes stay; clusters, which hold several arms, are drawn
-// as above.
-Observations BootstrapSampleWithinArms(const Observations& observations,
-                                       const random::Stream& stream);
+// sqrt(m / (n - m)) where m of n units, or clusters, are drawn: 1, but for odd numbers. Needs an
+// arm of two units, or two clusters (CHECK).
+double HalfSampleFactor(const Observations& observations);
 
 // Means and squares of effects [arms - 1][n] over replicates, taken in the order of their numbers,
 // whichever comes first.
@@ -46,8 +50,9 @@ class EffectSpread {
 
   // Replicate 0, 1, .. once each; empty for one that failed.
   void Take(int replicate, std::vector<std::vector<double>> effect);
-  // [arms - 1][n], with n - 1 below the squares; of at least two replicates.
-  std::vector<std::vector<double>> Deviations() const;
+  // [arms - 1][n], standard deviations (over their number less 1) times the factor; of at least two
+  // replicates.
+  std::vector<std::vector<double>> Errors(double factor) const;
 
   // Between two replicates, none of which waits for an earlier one.
   absl::Status Save(absl::string_view prefix, record::SafetensorsWriter& writer) const;
@@ -62,8 +67,8 @@ class EffectSpread {
   int count_ = 0;
 };
 
-// In steps, as a model is fitted. Replicate r draws its units, within arms, from the stream below
-// r, "draw", and is fitted from r, "model".
+// In steps, as a model is fitted. Replicate r draws its units from the stream below r, "draw", and
+// is fitted from r, "model".
 class Bootstrap {
  public:
   // points [m, p]; replicates at least 2 (CHECK). Errors as the model's.
@@ -77,8 +82,8 @@ class Bootstrap {
   // Up to `steps` steps more. Errors name the replicate.
   absl::Status Advance(int64_t steps);
 
-  // [arms - 1][m], after the last step.
-  std::vector<std::vector<double>> Deviations() const { return spread_.Deviations(); }
+  // Standard errors [arms - 1][m], after the last step.
+  std::vector<std::vector<double>> Errors() const;
 
   // As ModelFit's.
   absl::Status Save(absl::string_view prefix, record::SafetensorsWriter& writer) const;

@@ -47,42 +47,46 @@ std::string StateOf(const Bootstrap& bootstrap) {
   return *writer.Finish();
 }
 
-TEST(BootstrapSampleWithinArms, KeepsTheSizesOfArmsAndCopiesTogether) {
-  Observations o = Linear(60);
+TEST(HalfSample, IsHalfOfEachArmRoundedUp) {
+  Observations o = Linear(63);  // 21 treated.
   for (int64_t i = 0; i < o.size(); ++i) o.covariates[2 * i] = static_cast<double>(i);
+  EXPECT_DOUBLE_EQ(HalfSampleFactor(o), std::sqrt(32.0 / 31));
+  EXPECT_EQ(HalfSampleFactor(Linear(60)), 1);
   std::set<std::vector<double>> samples;
-  for (uint64_t seed = 0; seed < 5; ++seed) {
-    const Observations drawn = BootstrapSampleWithinArms(o, random::Stream(seed));
-    EXPECT_EQ(std::ranges::count(drawn.treatment, 1), 20);
-    EXPECT_EQ(std::ranges::count(drawn.treatment, 0), 40);
-    std::map<int32_t, double> unit_of;
-    std::set<double> units;
+  std::vector<int> times(o.size());
+  for (uint64_t seed = 0; seed < 200; ++seed) {
+    const Observations drawn = HalfSample(o, random::Stream(seed));
+    EXPECT_EQ(std::ranges::count(drawn.treatment, 1), 11);
+    EXPECT_EQ(std::ranges::count(drawn.treatment, 0), 21);
     for (int64_t i = 0; i < drawn.size(); ++i) {
-      const double unit = drawn.covariates[2 * i];
-      units.insert(unit);
-      EXPECT_EQ(unit_of.emplace(drawn.cluster[i], unit).first->second, unit);
-      EXPECT_EQ(drawn.outcome[i], o.outcome[static_cast<size_t>(unit)]);
+      EXPECT_TRUE(i == 0 || drawn.covariates[2 * i] > drawn.covariates[2 * (i - 1)]);
+      const auto unit = static_cast<size_t>(drawn.covariates[2 * i]);
+      EXPECT_EQ(drawn.outcome[i], o.outcome[unit]);
+      ++times[unit];
     }
-    EXPECT_EQ(unit_of.size(), units.size());
-    // 1 - 1 / e of them, 38, with a standard deviation of 2.4.
-    EXPECT_GT(units.size(), 27u);
-    EXPECT_LT(units.size(), 49u);
     samples.insert(drawn.covariates);
   }
-  EXPECT_EQ(samples.size(), 5u);
+  EXPECT_EQ(samples.size(), 200u);
+  // Of 200 draws of probability 1/2 or 11/21: five standard deviations.
+  EXPECT_GT(*std::ranges::min_element(times), 64);
+  EXPECT_LT(*std::ranges::max_element(times), 140);
 }
 
-TEST(BootstrapSampleWithinArms, DrawsClustersWhole) {
+TEST(HalfSample, DrawsClustersWhole) {
   Observations o = Linear(60);
-  for (int32_t i = 0; i < 60; ++i) o.cluster.push_back(i / 6);
-  const Observations drawn = BootstrapSampleWithinArms(o, random::Stream(3));
-  EXPECT_EQ(drawn.size(), 60);
+  for (int32_t i = 0; i < 60; ++i) o.cluster.push_back(2 * (i / 6));  // Numbers with gaps.
+  EXPECT_EQ(HalfSampleFactor(o), 1);
+  const Observations drawn = HalfSample(o, random::Stream(3));
+  EXPECT_EQ(drawn.size(), 30);
   std::map<int32_t, int> rows;
   for (const int32_t cluster : drawn.cluster) ++rows[cluster];
-  for (const auto& [cluster, count] : rows) EXPECT_EQ(count % 6, 0);
+  EXPECT_EQ(rows.size(), 5u);
+  for (const auto& [cluster, count] : rows) EXPECT_EQ(count, 6);
 }
 
-// Given the sample, the difference of resampled means has the variance s1^2 / n1 + s0^2 / n0.
+// Given the sample, the mean of m of n units drawn without replacement has the variance
+// (1 - m / n) s^2 / m, with n - 1 below the squares of s; so of the difference, for halves, s1^2 /
+// n1 + s0^2 / n0.
 TEST(Bootstrap, OfADifferenceOfMeansMeetsItsVariance) {
   const Observations o = Linear(90);
   double variance = 0;
@@ -94,14 +98,13 @@ TEST(Bootstrap, OfADifferenceOfMeansMeetsItsVariance) {
     const auto n = static_cast<double>(y.size());
     double mean = 0;
     for (const double value : y) mean += value / n;
-    for (const double value : y) variance += (value - mean) * (value - mean) / (n * n);
+    for (const double value : y) variance += (value - mean) * (value - mean) / (n * (n - 1));
   }
   constexpr int kReplicates = 3000;
   const auto bootstrap = Start(NaiveDifference(), o, kReplicates);
   ASSERT_TRUE(bootstrap->Advance(bootstrap->steps()).ok());
   // Four standard errors of a standard deviation.
-  EXPECT_NEAR(bootstrap->Deviations()[0][0] / std::sqrt(variance), 1,
-              4 / std::sqrt(2.0 * kReplicates));
+  EXPECT_NEAR(bootstrap->Errors()[0][0] / std::sqrt(variance), 1, 4 / std::sqrt(2.0 * kReplicates));
 }
 
 TEST(Bootstrap, OfLeastSquaresMeetsTheRobustFormula) {
@@ -115,7 +118,7 @@ TEST(Bootstrap, OfLeastSquaresMeetsTheRobustFormula) {
   const auto predicted = fit->Predict({points.data(), 3, 2, 2});
   ASSERT_TRUE(predicted.ok());
   for (int i = 0; i < 3; ++i) {
-    EXPECT_NEAR(bootstrap->Deviations()[0][i] / predicted->effect_error[0][i], 1,
+    EXPECT_NEAR(bootstrap->Errors()[0][i] / predicted->effect_error[0][i], 1,
                 4 / std::sqrt(2.0 * kReplicates) + 0.02)
         << i;
   }
@@ -164,7 +167,7 @@ TEST(Bootstrap, GoesOnFromAnyStepBitForBit) {
   ASSERT_EQ(whole->steps(), 12);
   ASSERT_TRUE(whole->Advance(100).ok());
   EXPECT_EQ(whole->steps_done(), 12);
-  EXPECT_GT(whole->Deviations()[0][0], 0);
+  EXPECT_GT(whole->Errors()[0][0], 0);
   for (int64_t stop = 0; stop <= 12; ++stop) {
     const auto stopped = Start(MakeSlow, o, 4);
     ASSERT_TRUE(stopped->Advance(stop).ok());
@@ -173,7 +176,7 @@ TEST(Bootstrap, GoesOnFromAnyStepBitForBit) {
     ASSERT_TRUE(resumed->Load("b.", *record::SafetensorsFile::Parse(StateOf(*stopped))).ok());
     EXPECT_EQ(resumed->steps_done(), stop);
     for (int i = 0; i < 12; ++i) ASSERT_TRUE(resumed->Advance(1).ok());
-    EXPECT_EQ(resumed->Deviations(), whole->Deviations()) << stop;
+    EXPECT_EQ(resumed->Errors(), whole->Errors()) << stop;
   }
 }
 
@@ -210,14 +213,14 @@ TEST(EffectSpread, DoesNotDependOnWhichReplicateEndsFirst) {
   // Of 0.1, 0.7 and 0.001: the one that failed has no part in it.
   const double mean = 0.801 / 3;
   EXPECT_NEAR(
-      in_order.Deviations()[0][0],
+      in_order.Errors(1)[0][0],
       std::sqrt((std::pow(0.1 - mean, 2) + std::pow(0.7 - mean, 2) + std::pow(0.001 - mean, 2)) /
                 2),
       1e-12);
-  EXPECT_EQ(in_order.Deviations()[0][1], 0);
+  EXPECT_EQ(in_order.Errors(1)[0][1], 0);
   EffectSpread other(1, 2);
   for (const int r : {2, 3, 1, 0}) other.Take(r, effects[r]);
-  EXPECT_EQ(other.Deviations(), in_order.Deviations());
+  EXPECT_EQ(other.Errors(1), in_order.Errors(1));
 }
 
 }  // namespace

@@ -359,6 +359,7 @@ class MetaLearnerFit : public ModelFit {
           return options_.outcome->Fit({.x = x.view(),
                                         .y = observations_.outcome,
                                         .binary = binary,
+                                        .cluster = observations_.cluster,
                                         .stream = StreamOf(component)});
         }
         units = options_.kind == MetaLearnerKind::kR ? Units({0, arm}, component.fold)
@@ -400,11 +401,16 @@ class MetaLearnerFit : public ModelFit {
         break;
     }
     const Gathered x = Gather(observations_.x(), units);
+    std::vector<int32_t> cluster;
+    if (!observations_.cluster.empty()) {
+      for (const int32_t unit : units) cluster.push_back(observations_.cluster[unit]);
+    }
     return RegressorOf(component.role)
         .Fit({.x = x.view(),
               .y = y,
               .weights = weights,
               .binary = binary,
+              .cluster = cluster,
               .stream = StreamOf(component)});
   }
 

@@ -32,6 +32,9 @@ struct RegressionData {
   std::span<const double> y;             // [n]
   std::span<const double> weights = {};  // [n], not negative; empty: all 1.
   bool binary = false;                   // y is 0 or 1, and its probability is wanted.
+  // [n], units of equal number are not independent (copies of a unit in a bootstrap sample, say),
+  // so that none is held out while another is fitted to; empty: all are independent.
+  std::span<const int32_t> cluster = {};
   random::Stream stream;
 };
 

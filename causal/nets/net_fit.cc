@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "causal/data/check_range.h"
+#include "causal/data/held_out.h"
 #include "causal/data/logit.h"
 #include "causal/estimators/logistic.h"
 #include "common/base/logging.h"
@@ -58,17 +59,28 @@ int64_t MaxRows(const NetOptions& options, int64_t trained, int64_t unlabelled) 
   return std::max(batch, kChunk);
 }
 
-// How many units of an arm are held out.
-int64_t HeldOut(const NetOptions& options, int64_t units) {
-  return static_cast<int64_t>(options.validation_share * static_cast<double>(units));
-}
-
-int64_t Trained(const NetOptions& options, const FitData& data) {
-  std::vector<int64_t> units(data.observations.arms);
-  for (const int32_t arm : data.observations.treatment) ++units[arm];
-  int64_t trained = 0;
-  for (const int64_t n : units) trained += n - HeldOut(options, n);
-  return trained;
+// Of each unit: whether it is held out, as are a share of each arm.
+std::vector<bool> HeldOutUnits(const NetOptions& options, const FitData& data) {
+  const Observations& observations = data.observations;
+  const random::Stream choice = data.held_out_stream.value_or(data.stream).Split("validation");
+  std::vector<bool> held_out(observations.size());
+  const auto by_arm = UnitsByClass(observations.treatment, observations.arms, observations.cluster);
+  std::vector<int32_t> trained(observations.arms);
+  for (int arm = 0; arm < observations.arms; ++arm) {
+    const auto size = static_cast<int32_t>(by_arm[arm].size());
+    const auto count = static_cast<int64_t>(options.validation_share * static_cast<double>(size));
+    std::vector<int32_t> order = choice.Split(static_cast<uint64_t>(arm)).Sample(size, size);
+    for (int32_t& index : order) index = by_arm[arm][index];
+    for (const int32_t unit : FirstWholeClusters(order, observations.cluster, count)) {
+      held_out[unit] = true;
+    }
+  }
+  for (int64_t i = 0; i < observations.size(); ++i) {
+    if (!held_out[i]) ++trained[observations.treatment[i]];
+  }
+  // Few clusters of several arms: none can be spared.
+  if (std::ranges::count(trained, 0) > 0) held_out.assign(observations.size(), false);
+  return held_out;
 }
 
 int64_t Unlabelled(const NetOptions& options, const FitData& data) {
@@ -139,12 +151,16 @@ absl::StatusOr<std::unique_ptr<NetFit>> NetFit::Create(const NetOptions& options
                                                      data.unlabelled_treatment.size()));
     }
   }
-  std::unique_ptr<NetFit> fit(new NetFit(settled, std::move(network), data));
-  PERENNIAL_RETURN_IF_ERROR(fit->Take(data));
+  const std::vector<bool> held_out = HeldOutUnits(settled, data);
+  const auto trained = std::ranges::count(held_out, false);
+  std::unique_ptr<NetFit> fit(new NetFit(settled, std::move(network), data,
+                                         MaxRows(settled, trained, Unlabelled(settled, data))));
+  PERENNIAL_RETURN_IF_ERROR(fit->Take(data, held_out));
   return fit;
 }
 
-NetFit::NetFit(const NetOptions& options, EffectNetwork network, const FitData& data)
+NetFit::NetFit(const NetOptions& options, EffectNetwork network, const FitData& data,
+               int64_t max_rows)
     : options_(options),
       network_(std::move(network)),
       arms_(data.observations.arms),
@@ -153,10 +169,8 @@ NetFit::NetFit(const NetOptions& options, EffectNetwork network, const FitData& 
       rows_(2, network_.network.layout().size()),
       optimizer_(options.optimizer, network_.network.layout().trainable()),
       update_(optimizer_, rows_.row(0)),
-      workspace_(network_.network,
-                 MaxRows(options, Trained(options, data), Unlabelled(options, data))),
-      objective_(network_, options.objective,
-                 MaxRows(options, Trained(options, data), Unlabelled(options, data))),
+      workspace_(network_.network, max_rows),
+      objective_(network_, options.objective, max_rows),
       best_loss_(std::numeric_limits<double>::infinity()) {
   network_.network.Initialize<float>(stream_.Split("init"), rows_.row(0));
   if (options_.objective.targeted > 0) {
@@ -177,25 +191,14 @@ NetFit::NetFit(const NetOptions& options, EffectNetwork network, const FitData& 
 
 NetFit::~NetFit() = default;
 
-absl::Status NetFit::Take(const FitData& data) {
+absl::Status NetFit::Take(const FitData& data, const std::vector<bool>& held_out) {
   const Observations& observations = data.observations;
   const int64_t n = observations.size();
   features_ = observations.features();
 
-  // Who is held out: a share of each arm.
-  std::vector<std::vector<int32_t>> by_arm(arms_);
-  for (int64_t i = 0; i < n; ++i) {
-    by_arm[observations.treatment[i]].push_back(static_cast<int32_t>(i));
-  }
-  std::vector<bool> held_out(n);
-  const random::Stream choice = data.held_out_stream.value_or(stream_).Split("validation");
   for (int arm = 0; arm < arms_; ++arm) {
-    random::Stream draws = choice.Split(static_cast<uint64_t>(arm));
-    const auto size = static_cast<int32_t>(by_arm[arm].size());
-    for (const int32_t index : draws.Sample(size, static_cast<int32_t>(HeldOut(options_, size)))) {
-      held_out[by_arm[arm][index]] = true;
-    }
-    arm_share_.push_back(static_cast<double>(size) / static_cast<double>(n));
+    arm_share_.push_back(static_cast<double>(std::ranges::count(observations.treatment, arm)) /
+                         static_cast<double>(n));
   }
   std::vector<int32_t> order;
   for (const bool held : {false, true}) {

@@ -105,8 +105,8 @@ class NetFit final : public ModelFit {
  private:
   struct Adversary;
 
-  NetFit(const NetOptions& options, EffectNetwork network, const FitData& data);
-  absl::Status Take(const FitData& data);
+  NetFit(const NetOptions& options, EffectNetwork network, const FitData& data, int64_t max_rows);
+  absl::Status Take(const FitData& data, const std::vector<bool>& held_out);
   absl::Status TakePropensities(const FitData& data);
   absl::Status Step();
   void ComposeBatch();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -347,6 +348,48 @@ TEST(NetFitTest, PatienceEndsTrainingThatDoesNotImprove) {
     ASSERT_LT(steps, 20000);
   }
   EXPECT_GT(steps, 50);
+}
+
+// Of noise that a network learns by heart: the loss of held-out units tells only if none of them
+// has a copy among those trained on.
+TEST(NetFitTest, CopiesOfAUnitThatAreAClusterAreHeldOutTogether) {
+  random::Stream stream(4);
+  Observations o = {.covariate_names = {"a", "b"}};
+  std::vector<int32_t> cluster;
+  for (int32_t i = 0; i < 60; ++i) {
+    const double x[] = {stream.Normal(), stream.Normal()};
+    const double y = stream.Normal();
+    for (int copy = 0; copy < 3; ++copy) {
+      o.covariates.insert(o.covariates.end(), std::begin(x), std::end(x));
+      o.treatment.push_back(i % 2);
+      o.outcome.push_back(y);
+      cluster.push_back(i);
+    }
+  }
+  NetOptions options = Small();
+  options.network = {.trunk = {64}, .head = {32}};
+  options.steps = 3000;
+  const double of_copies = Fitted(options, Data(o))->validation_loss();
+  o.cluster = cluster;
+  const double of_clusters = Fitted(options, Data(o))->validation_loss();
+  EXPECT_LT(of_copies, 0.5 * of_clusters);
+}
+
+TEST(NetFitTest, WhereAClusterHoldsAllOfAnArmItIsNotHeldOut) {
+  Observations o = Simulate(120, 3);
+  for (int32_t i = 0; i < 120; ++i) {
+    o.treatment[i] = i > 0 && i < 10 ? 1 : 0;
+    o.cluster.push_back(std::max(0, i - 9));
+  }
+  NetOptions options = Small();
+  options.steps = 50;
+  int nobody = 0;
+  for (uint64_t seed = 0; seed < 10; ++seed) {
+    // Without anybody held out there is no loss of theirs.
+    nobody += std::isinf(Fitted(options, Data(o, seed))->validation_loss()) ? 1 : 0;
+  }
+  EXPECT_GT(nobody, 0);
+  EXPECT_LT(nobody, 10);
 }
 
 TEST(NetFitTest, SaysWhatItCannotFit) {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "causal/data/held_out.h"
 #include "causal/data/logit.h"
 #include "causal/estimators/ridge.h"
 #include "causal/estimators/standardization.h"
@@ -135,9 +136,20 @@ absl::StatusOr<std::unique_ptr<Regression>> NetRegressor::Fit(const RegressionDa
     if (data.weights.empty() || data.weights[i] > 0) units.push_back(i);
   }
   data.stream.Split("validation").Shuffle(std::span<int32_t>(units));
-  const auto held_out =
-      static_cast<int64_t>(options_.validation_share * static_cast<double>(units.size()));
-  const int64_t trained = std::ssize(units) - held_out;
+  std::vector<bool> is_held_out(data.x.rows);
+  {
+    const std::vector<int32_t> from_the_end(units.rbegin(), units.rend());
+    const auto count =
+        static_cast<int64_t>(options_.validation_share * static_cast<double>(units.size()));
+    for (const int32_t unit : FirstWholeClusters(from_the_end, data.cluster, count)) {
+      is_held_out[unit] = true;
+    }
+  }
+  const int64_t trained =
+      std::ranges::stable_partition(units, [&](int32_t unit) { return !is_held_out[unit]; })
+          .begin() -
+      units.begin();
+  const int64_t held_out = std::ssize(units) - trained;
 
   const Standardization scale = StandardizationOf(data.x, data.weights);
   double center = 0;
