@@ -93,65 +93,6 @@ TYPED_TEST(GemmTest, GivesTheSameBitsOnEveryThread) {
   for (const auto& result : there) EXPECT_EQ(result, here);
 }
 
-// Against the sum that defines the product, of as many rows as it was packed for and of others.
-TYPED_TEST(GemmTest, APackedMatrixIsMultipliedByAnyNumberOfRows) {
-  using T = TypeParam;
-  random::Stream stream(3);
-  for (const int64_t n : {1, 10, 65}) {
-    for (const int64_t k : {1, 7, 130, 500}) {
-      const AlignedVector<T> b_values = Random<T>(n * (k + 1), stream);
-      for (const int64_t packed_rows : {1, 8, 33}) {
-        const MatrixView<const T> b = {b_values.data(), n, k, k + 1};
-        const MatrixView<const T> other = {b_values.data(), n, k, k};
-        PackedMatrix<T> packed(n, k, packed_rows);
-        packed.Pack(other);
-        packed.Pack(b);
-        for (const int64_t rows : {packed_rows, int64_t{5}}) {
-          const AlignedVector<T> a_values = Random<T>(rows * (k + 3), stream);
-          // What is there before, NaN too, does not matter.
-          AlignedVector<T> c_values(rows * (n + 2), std::numeric_limits<T>::quiet_NaN());
-          for (int64_t i = 0; i < rows; ++i) c_values[i * (n + 2) + n] = T(7);
-          const MatrixView<T> c = {c_values.data(), rows, n, n + 2};
-          packed.Multiply(MatrixView<const T>{a_values.data(), rows, k, k + 3}, c);
-          for (int64_t i = 0; i < rows; ++i) {
-            for (int64_t j = 0; j < n; ++j) {
-              long double sum = 0;
-              for (int64_t p = 0; p < k; ++p) {
-                sum += static_cast<long double>(a_values[i * (k + 3) + p]) * b(j, p);
-              }
-              const double tolerance = 8 * std::numeric_limits<T>::epsilon() * std::sqrt(k + 1.0);
-              EXPECT_NEAR(c(i, j), static_cast<double>(sum),
-                          tolerance * (2 + std::abs(static_cast<double>(sum))))
-                  << n << " x " << k << ", " << rows << " rows, packed for " << packed_rows;
-            }
-            EXPECT_EQ(c_values[i * (n + 2) + n], T(7)) << "beyond the columns";
-          }
-        }
-      }
-    }
-  }
-}
-
-TYPED_TEST(GemmTest, APackedMatrixGivesTheSameBitsWhereverItLies) {
-  using T = TypeParam;
-  random::Stream stream(4);
-  const AlignedVector<T> b = Random<T>(256 * 784, stream);
-  const AlignedVector<T> a = Random<T>(128 * 784, stream);
-  const MatrixView<const T> view = {b.data(), 256, 784, 784};
-  std::vector<PackedMatrix<T>> packed;
-  std::vector<AlignedVector<T>> products;
-  for (int i = 0; i < 3; ++i) {
-    packed.emplace_back(256, 784, 128).Pack(view);  // Moves those before.
-    std::thread([&] { packed.emplace_back(256, 784, 128).Pack(view); }).join();
-  }
-  for (const PackedMatrix<T>& each : packed) {
-    AlignedVector<T>& c = products.emplace_back(128 * 256);
-    each.Multiply(MatrixView<const T>{a.data(), 128, 784, 784},
-                  MatrixView<T>{c.data(), 128, 256, 256});
-    EXPECT_EQ(c, products[0]);
-  }
-}
-
 TYPED_TEST(GemmTest, EmptyProductsDoNothing) {
   using T = TypeParam;
   Gemm<T>(Transpose::kNo, Transpose::kNo, 1, MatrixView<const T>{nullptr, 0, 2, 2},

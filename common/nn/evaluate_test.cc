@@ -67,7 +67,7 @@ TEST(EvaluationSumTest, AddsUpBatchesOfAnyKindAndSize) {
   apart.Add(network, rows.row(0), data::Batch(std::span(parts).subspan(2, 1)), all.subspan(3, 3),
             workspace);
   apart.Add(network, rows.row(0), data::Batch(std::span(parts).first(1)), all.first(2), workspace);
-  PackedRow<float> row(network, 6);
+  PackedRow<float> row(network);
   row.Pack(rows.row(0));
   EvaluationSum packed;
   packed.Add(network, row, data::Batch(parts), labels, workspace);
@@ -86,7 +86,7 @@ TEST(EvaluationSumDeathTest, NeedsALabelForEachExampleAndAnExample) {
   Workspace<float> workspace(network, 2);
   EvaluationSum sum;
   EXPECT_DEATH(sum.Add(network, rows.row(0), data::Batch({&part, 1}), labels, workspace), "labels");
-  PackedRow<float> packed(network, 2);
+  PackedRow<float> packed(network);
   packed.Pack(rows.row(0));
   EXPECT_DEATH(sum.Add(network, packed, data::Batch({&part, 1}), labels, workspace), "labels");
   EXPECT_DEATH(static_cast<void>(sum.mean()), "examples_");

@@ -31,8 +31,8 @@ using Kind = LayerSpec::Kind;
 constexpr int64_t kMaxExtent = int64_t{1} << 24;
 // Added to variances; LibTorch's default.
 constexpr double kNormEpsilon = 1e-5;
-// Narrower products are faster by Gemm.
-constexpr int64_t kLeastPackedWidth = 48;
+// Products with a vector are faster by Gemm.
+constexpr int64_t kLeastPackedWidth = 2;
 
 }  // namespace
 
@@ -304,14 +304,19 @@ void Network::ForwardLayers(ConstRow<T> row, Workspace<T>& workspace, bool input
       typename Workspace<T>::Buffers& buffers = workspace.layers_[i];
       const MatrixView<T> y = FirstColumns(buffers.y, layer.width);
       const T* bias = nullptr;
+      Activation activation = layer.activation;
       switch (layer.kind) {
         case Kind::kDense:
+          if (layer.dense.bias_offset >= 0) bias = row.data() + layer.dense.bias_offset;
           if (packed != nullptr && packed->weights_[i].has_value()) {
-            packed->weights_[i]->Multiply(x, y);
+            const bool rectify = layer.activation == Activation::kRelu;
+            packed->weights_[i]->Multiply(
+                x, y, bias, rectify ? kernels::Epilogue::kRectify : kernels::Epilogue::kNone);
+            bias = nullptr;
+            if (rectify) activation = Activation::kIdentity;
           } else if (!(inputs_are_products && layer.dense.reads_inputs)) {
             Product<T>(row, layer, x, workspace.ActiveRows(b), y);
           }
-          if (layer.dense.bias_offset >= 0) bias = row.data() + layer.dense.bias_offset;
           break;
         case Kind::kLayerNorm:
           kernels::LayerNormForward<T>(epsilon, row.data() + layer.norm.scale_offset,
@@ -339,8 +344,8 @@ void Network::ForwardLayers(ConstRow<T> row, Workspace<T>& workspace, bool input
           }
           break;
       }
-      if (layer.activation != Activation::kIdentity || bias != nullptr) {
-        kernels::BiasActivation<T>(layer.activation, bias, buffers.y, buffers.saved);
+      if (activation != Activation::kIdentity || bias != nullptr) {
+        kernels::BiasActivation<T>(activation, bias, buffers.y, buffers.saved);
       }
       x = buffers.y;
     }
@@ -500,21 +505,21 @@ bool PackedRow<T>::Packs(const Network& network, int64_t layer) {
 }
 
 template <typename T>
-PackedRow<T>::PackedRow(const Network& network, int64_t batch_rows)
+PackedRow<T>::PackedRow(const Network& network)
     : network_(&network), weights_(network.layers_.size()) {
   for (size_t i = 0; i < weights_.size(); ++i) {
     const DenseSlot& slot = network.layers_[i].dense;
-    if (Packs(network, i)) weights_[i].emplace(slot.outputs, slot.inputs, batch_rows);
+    if (Packs(network, i)) weights_[i].emplace(slot.outputs, slot.inputs);
   }
 }
 
 template <typename T>
-int64_t PackedRow<T>::Bytes(const Network& network, int64_t batch_rows) {
+int64_t PackedRow<T>::Bytes(const Network& network) {
   int64_t bytes = 0;
   for (size_t i = 0; i < network.layers_.size(); ++i) {
     const DenseSlot& slot = network.layers_[i].dense;
     if (!Packs(network, i)) continue;
-    bytes += kernels::PackedMatrix<T>::Bytes(slot.outputs, slot.inputs, batch_rows);
+    bytes += kernels::PackedMatrix<T>::Bytes(slot.outputs, slot.inputs);
   }
   return bytes;
 }

@@ -35,7 +35,7 @@
 #include "absl/strings/string_view.h"
 #include "common/data/batch.h"
 #include "common/kernels/aligned.h"
-#include "common/kernels/gemm.h"
+#include "common/kernels/packed_matrix.h"
 #include "common/nn/layout.h"
 #include "common/nn/rows.h"
 #include "common/nn/sink.h"
@@ -206,20 +206,19 @@ class Network {
 };
 
 // A row with its weights laid out as products read them (kernels::PackedMatrix): for one that is
-// only evaluated, on many batches of one size.
+// only evaluated, on many batches.
 //
-//   nn::PackedRow<float> packed(network, /*batch_rows=*/128);
+//   nn::PackedRow<float> packed(network);
 //   packed.Pack(row);
 //   network.Forward<float>(packed, batch, workspace);
 template <typename T>
 class PackedRow {
  public:
-  // `network` must outlive it. Batches of other sizes than `batch_rows` are right, but no faster
-  // than with the row itself.
-  PackedRow(const Network& network, int64_t batch_rows);
+  // `network` must outlive it.
+  explicit PackedRow(const Network& network);
 
-  // Address space that one takes; memory is little more than the row's (PackedMatrix).
-  static int64_t Bytes(const Network& network, int64_t batch_rows);
+  // Memory that one takes.
+  static int64_t Bytes(const Network& network);
 
   // The row must stay as it is until the next Pack.
   void Pack(ConstRow<T> row);

@@ -182,10 +182,10 @@ TEST(TaskUnitTest, PlansTheMemoryOfRowsPassesAndTestImages) {
     ASSERT_TRUE(unit.ok()) << unit.status();
     const double row = static_cast<double>(network.layout().size()) * sizeof(float);
     // One row, and one that is tested, packed too; gradient and velocity; a pass of eight images,
-    // which may be turned, and one of 128; all test images.
+    // which may be turned, and one of 56; all test images.
     const int64_t passes = nn::Workspace<float>::Bytes(network, 8) +
-                           nn::Workspace<float>::Bytes(network, 128) +
-                           nn::PackedRow<float>::Bytes(network, 128);
+                           nn::Workspace<float>::Bytes(network, 56) +
+                           nn::PackedRow<float>::Bytes(network);
     EXPECT_EQ((*unit)->plan().memory_bytes,
               4 * row + static_cast<double>(passes + 6 * 8 + 6 * (20 + 21 + 22)));
   }
