@@ -5,6 +5,7 @@
 #include <iterator>
 #include <map>
 #include <mutex>
+#include <numeric>
 #include <span>
 #include <utility>
 
@@ -17,6 +18,7 @@
 #include "common/population/scheduler.h"
 #include "common/random/stream.h"
 #include "common/stats/normal.h"
+#include "common/stats/robust.h"
 
 namespace perennial::causal {
 namespace {
@@ -91,25 +93,27 @@ absl::Status CheckOptions(const Observations& observations, const AnalysisOption
   return absl::OkStatus();
 }
 
-absl::Status TakeEffects(const Observations& observations, const AnalysisOptions& options,
-                         Analysis& analysis) {
+absl::StatusOr<std::vector<EffectRow>> EffectsOf(const Observations& observations,
+                                                 const Predictions& out_of_fold,
+                                                 const AnalysisOptions& options) {
+  std::vector<EffectRow> effects;
   for (const Estimand estimand : {Estimand::kAte, Estimand::kAtt}) {
     for (int arm = 1; arm < observations.arms; ++arm) {
       PERENNIAL_ASSIGN_OR_RETURN(const Estimate naive,
                                  NaiveDifference(observations, arm, options.level));
-      analysis.effects.push_back({arm, estimand, std::nullopt, naive});
+      effects.push_back({arm, estimand, std::nullopt, naive});
     }
     for (const EffectMethod method :
          {EffectMethod::kPlugIn, EffectMethod::kHajek, EffectMethod::kAipw, EffectMethod::kTmle}) {
       const absl::StatusOr<std::vector<Estimate>> estimates =
-          EstimatesOf(observations, analysis.out_of_fold, method, estimand, options.level);
+          EstimatesOf(observations, out_of_fold, method, estimand, options.level);
       if (!estimates.ok()) return base::WithContext(estimates.status(), EstimatorName(method));
       for (int arm = 1; arm < observations.arms; ++arm) {
-        analysis.effects.push_back({arm, estimand, method, (*estimates)[arm - 1]});
+        effects.push_back({arm, estimand, method, (*estimates)[arm - 1]});
       }
     }
   }
-  return absl::OkStatus();
+  return effects;
 }
 
 double DeviationOf(std::span<const double> values) {
@@ -322,21 +326,41 @@ absl::StatusOr<std::vector<std::vector<int32_t>>> FoldsOf(const Observations& ob
   return fold_of;
 }
 
-// Sums in the order of the draws, so that the bits do not depend on which ended first.
-Predictions MeanOf(std::vector<Predictions> draws) {
-  const auto count = static_cast<double>(draws.size());
-  Predictions mean = std::move(draws[0]);
-  for (const auto part : {&Predictions::effect, &Predictions::outcome, &Predictions::propensity}) {
-    for (size_t c = 0; c < (mean.*part).size(); ++c) {
-      std::vector<double>& column = (mean.*part)[c];
-      for (size_t draw = 1; draw < draws.size(); ++draw) {
-        const std::vector<double>& other = (draws[draw].*part)[c];
-        for (size_t i = 0; i < column.size(); ++i) column[i] += other[i];
-      }
-      for (double& value : column) value /= count;
+double MedianOf(std::vector<double> values) {
+  std::ranges::sort(values);
+  return stats::QuantileOfSorted(values, 0.5);
+}
+
+// Medians over draws of folds, rows of each in the same order; the variance is the median of
+// se^2 + (estimate - median)^2 (Chernozhukov et al., Econometrics Journal 21, 2018, section 3.4).
+std::vector<EffectRow> MedianOver(const std::vector<std::vector<EffectRow>>& draws) {
+  std::vector<EffectRow> medians = draws[0];
+  for (size_t row = 0; row < medians.size(); ++row) {
+    std::vector<double> values;
+    for (const auto& draw : draws) values.push_back(draw[row].estimate.value);
+    const double value = MedianOf(values);
+    std::vector<double> variances;
+    for (const auto& draw : draws) {
+      const Estimate& estimate = draw[row].estimate;
+      const double distance = estimate.value - value;
+      variances.push_back(estimate.standard_error * estimate.standard_error + distance * distance);
     }
+    // Intervals are so many errors wide, whichever draw it is.
+    const Estimate& first = draws[0][row].estimate;
+    const double quantile =
+        first.standard_error > 0 ? (first.high - first.value) / first.standard_error : 0;
+    const double error = std::sqrt(MedianOf(variances));
+    medians[row].estimate = {value, error, value - quantile * error, value + quantile * error};
   }
-  return mean;
+  return medians;
+}
+
+// The draw whose estimate is the median, the lower one of two.
+size_t MiddleOf(const std::vector<double>& by_repeat) {
+  std::vector<size_t> order(by_repeat.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::ranges::stable_sort(order, {}, [&](size_t draw) { return by_repeat[draw]; });
+  return order[(order.size() - 1) / 2];
 }
 
 // Refuses before anything is done what one part at a time does not fit.
@@ -526,21 +550,21 @@ absl::StatusOr<Analysis> Analyze(const Observations& observations, const Analysi
         }
       },
       [](EstimatePart&, const absl::Status& error) { return error; }));
-  std::vector<std::vector<Estimate>> by_repeat;  // [repeats][arm - 1]
+  std::vector<std::vector<EffectRow>> by_repeat;
+  std::vector<std::vector<double>> ates(observations.arms);  // [arm][repeats]
   for (const Predictions& draw : draws) {
-    PERENNIAL_ASSIGN_OR_RETURN(
-        by_repeat.emplace_back(),
-        EstimatesOf(observations, draw, options.estimator, Estimand::kAte, options.level));
-  }
-  analysis.out_of_fold = MeanOf(std::move(draws));
-  PERENNIAL_RETURN_IF_ERROR(TakeEffects(observations, options, analysis));
-  PERENNIAL_ASSIGN_OR_RETURN(analysis.predictions, analysis.model->Predict(observations.x()));
-  PERENNIAL_RETURN_IF_ERROR(TakeDiagnostics(observations, options, stream, analysis));
-  for (ArmDiagnostics& of_arm : analysis.diagnostics) {
-    for (const std::vector<Estimate>& draw : by_repeat) {
-      of_arm.by_repeat.push_back(draw[of_arm.arm - 1].value);
+    PERENNIAL_ASSIGN_OR_RETURN(by_repeat.emplace_back(), EffectsOf(observations, draw, options));
+    for (const EffectRow& row : by_repeat.back()) {
+      if (row.estimand == Estimand::kAte && row.method == options.estimator) {
+        ates[row.arm].push_back(row.estimate.value);
+      }
     }
   }
+  analysis.effects = MedianOver(by_repeat);
+  analysis.out_of_fold = std::move(draws[MiddleOf(ates[1])]);
+  PERENNIAL_ASSIGN_OR_RETURN(analysis.predictions, analysis.model->Predict(observations.x()));
+  PERENNIAL_RETURN_IF_ERROR(TakeDiagnostics(observations, options, stream, analysis));
+  for (ArmDiagnostics& of_arm : analysis.diagnostics) of_arm.by_repeat = ates[of_arm.arm];
 
   std::vector<std::optional<std::vector<std::vector<Estimate>>>> replicates(options.bootstrap);
   EffectSpread spread(options.bootstrap > 0 ? observations.arms - 1 : 0, observations.size());
@@ -652,8 +676,9 @@ std::vector<std::string> WarningsOf(const Analysis& analysis, const Observations
     }
     const Estimate& estimate = analysis.Of(of_arm.arm, Estimand::kAte, options.estimator);
     if (of_arm.by_repeat.size() > 1) {
-      const double chance =
-          DeviationOf(of_arm.by_repeat) / std::sqrt(static_cast<double>(of_arm.by_repeat.size()));
+      // The error of a median.
+      const double chance = 1.25 * DeviationOf(of_arm.by_repeat) /
+                            std::sqrt(static_cast<double>(of_arm.by_repeat.size()));
       if (chance > kMostChance * estimate.standard_error) {
         warnings.push_back(absl::StrFormat(
             "The ATE of arm \"%s\" may move by %.2g with another --seed, which draws other folds: "

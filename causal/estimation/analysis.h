@@ -1,11 +1,13 @@
 // The whole of an estimation: average effects with intervals, effects of units, and what tells
 // whether to believe them.
 //
-// Average effects come from nuisances predicted out of fold (cross-fitting), on average over some
-// draws of folds, by several estimators (estimators/average_effect.h), one of which is asked for;
-// effects of units from the model fitted to all units (effect_model.h). The bootstrap redoes all of
-// it, with one draw of folds, on half-samples (models/bootstrap.h), whose spread is the standard
-// error of average effects and of units'.
+// Average effects come from nuisances predicted out of fold (cross-fitting), by several estimators
+// (estimators/average_effect.h), one of which is asked for: medians over some draws of folds, with
+// errors that count how draws differ (Chernozhukov et al., Econometrics Journal 21, 2018, section
+// 3.4). Diagnostics are of the draw whose ATE of arm 1, by that estimator, is the median; effects
+// of units from the model fitted to all units (effect_model.h). The bootstrap redoes all of it,
+// with one draw of folds, on half-samples (models/bootstrap.h), whose spread is the standard error
+// of average effects and of units'.
 //
 // Refutations, ten runs each, of arm against control (Sharma and Kiciman, arXiv:2011.04216):
 //   placebo        arms are shuffled: the effect should be 0
@@ -57,8 +59,9 @@ struct AnalysisOptions {
   EffectModelKind model = EffectModelKind::kBoosting;
   EffectMethod estimator = EffectMethod::kAipw;  // AIPW, TMLE or Hajek.
   int folds = 5;
-  // Draws of folds, whose predictions are averaged: which units share a fold is chance, and moves
-  // estimates. 0: five for up to 10,000 units, one for more; at most 100.
+  // Draws of folds, of whose estimates the median is taken: which units share a fold is chance, and
+  // moves estimates. (Averages of predictions smooth more, which boosting pays for in bias.) 0:
+  // five for up to 10,000 units, one for more; at most 100.
   int repeats = 0;
   int bootstrap = 0;  // Half-samples (models/bootstrap.h), one draw of folds each; 0, or 20 on.
   bool refute = false;
@@ -145,7 +148,7 @@ struct ArmDiagnostics {
 struct Analysis {
   std::shared_ptr<const EffectModel> model;  // Fitted to all units.
   Predictions predictions;                   // Its, for all units.
-  Predictions out_of_fold;                   // Mean over draws of folds.
+  Predictions out_of_fold;                   // Of the draw of folds whose ATE is the median.
   std::vector<EffectRow> effects;
   std::vector<ArmOverlap> overlap;          // [arms]
   std::vector<Calibration> calibration;     // [arms]

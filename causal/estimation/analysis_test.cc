@@ -219,7 +219,7 @@ TEST(AnalysisTest, TheBootstrapOfBoostingIsNotFarFromTheInfluenceFunction) {
   EXPECT_LT(analysis.bootstrap[0].standard_error / ate.standard_error, 2);
 }
 
-TEST(AnalysisTest, DrawsOfFoldsAreAveraged) {
+TEST(AnalysisTest, EstimatesAreMediansOverDrawsOfFolds) {
   const Observations o = Simulate(300, 2, 0.5);
   const AnalysisOptions once = {.model = EffectModelKind::kLinear, .repeats = 1};
   AnalysisOptions options = once;
@@ -232,17 +232,28 @@ TEST(AnalysisTest, DrawsOfFoldsAreAveraged) {
   EXPECT_EQ(one.diagnostics[0].by_repeat, std::vector<double>{draws[0]});
   EXPECT_NE(draws[1], draws[0]);
   EXPECT_NE(draws[2], draws[1]);
-  // Of averages of what is nearly linear in them.
-  EXPECT_NEAR(three.Of(1, Estimand::kAte, kAipw).value, (draws[0] + draws[1] + draws[2]) / 3, 0.01);
-  for (int64_t i = 0; i < o.size(); ++i) {
-    EXPECT_NEAR(three.out_of_fold.propensity[0][i] + three.out_of_fold.propensity[1][i], 1, 1e-12);
-  }
+  std::vector<double> sorted = draws;
+  std::ranges::sort(sorted);
+  const Estimate& median = three.Of(1, Estimand::kAte, kAipw);
+  EXPECT_EQ(median.value, sorted[1]);
+  // Diagnostics are of that draw.
+  const auto of_draw =
+      AverageEffects(SampleOf(o), three.out_of_fold, kAipw, {.estimand = Estimand::kAte});
+  ASSERT_TRUE(of_draw.ok()) << of_draw.status();
+  const Estimate& middle = (*of_draw)[0].estimate;
+  EXPECT_EQ(middle.value, sorted[1]);
+  // The variances of three draws are close, so that their median counts one distance at most.
+  const double most = std::max(sorted[2] - sorted[1], sorted[1] - sorted[0]);
+  EXPECT_GT(median.standard_error, 0.95 * middle.standard_error);
+  EXPECT_LT(median.standard_error, 1.05 * std::hypot(middle.standard_error, most));
+  EXPECT_NEAR((median.high - median.low) / median.standard_error,
+              (middle.high - middle.low) / middle.standard_error, 1e-9);
   EXPECT_EQ(RepeatsOf({}, 10000), 5);
   EXPECT_EQ(RepeatsOf({}, 10001), 1);
   EXPECT_EQ(RepeatsOf({.repeats = 2}, 10001), 2);
 }
 
-TEST(AnalysisTest, AnotherDrawOfFoldsMovesAMeanLess) {
+TEST(AnalysisTest, AnotherDrawOfFoldsMovesAMedianLess) {
   const Observations o = Simulate(150, 2, 1);
   double spread[2] = {};
   for (const int many : {0, 1}) {
@@ -257,7 +268,7 @@ TEST(AnalysisTest, AnotherDrawOfFoldsMovesAMeanLess) {
     const auto [least, most] = std::ranges::minmax(values);
     spread[many] = most - least;
   }
-  EXPECT_LT(spread[1], 0.6 * spread[0]);
+  EXPECT_LT(spread[1], 0.7 * spread[0]);
 }
 
 TEST(AnalysisTest, WhereLowerIsBetterAGainIsADecrease) {

@@ -172,7 +172,7 @@ const base::FlagSet<EstimateLine>& EstimateFlags() {
        [](const auto& v, auto& line) {
          return SetWhole("folds", v, 2, 100, line.analysis.folds);
        }},
-      {"repeats", "N", "Draws of folds, whose predictions are averaged; if not\ngiven 5 for up to "
+      {"repeats", "N", "Draws of folds, of which estimates are medians; if not\ngiven 5 for up to "
                        "10,000 units, 1 for more.",
        [](const auto& v, auto& line) {
          return SetWhole("repeats", v, 1, 100, line.analysis.repeats);
@@ -264,9 +264,9 @@ std::string SummaryText(const Output& output) {
   const std::vector<double>& draws = analysis.diagnostics[0].by_repeat;
   if (draws.size() > 1) {
     const auto [least, most] = std::ranges::minmax(draws);
-    out << "Folds were drawn " << draws.size() << " times, and their predictions averaged; one "
-        << "draw alone would\nhave said " << NumberText(least) << " to " << NumberText(most)
-        << (schema.arms.size() > 2 ? absl::StrCat(" for ", schema.arms[1]) : "") << ".\n";
+    out << "Folds were drawn " << draws.size() << " times; estimates are medians. The ATE "
+        << (schema.arms.size() > 2 ? absl::StrCat("of ", schema.arms[1], " ") : "")
+        << "by single\ndraws: " << NumberText(least) << " to " << NumberText(most) << ".\n";
   } else {
     out << "Folds were drawn once; --repeats 5 says what another draw would change.\n";
   }
