@@ -227,9 +227,22 @@ absl::Status Time(const CausalConfig& config, const MethodConfig& method, const 
   return absl::OkStatus();
 }
 
+constexpr char kHelp[] =
+    "CPU seconds that an experiment's methods take to be fitted to a realisation on\n"
+    "one thread, and the errors of their effects: one JSON object a method and seed.\n\n"
+    "tools/bazel run //causal:sample_times -- [flags]\n\n"
+    "  --config FILE, --set PATH=VALUE, --seeds A..B, --data DIR\n"
+    "                      As //causal:experiment takes them; see its --help.\n"
+    "  --out DIR           Writes each realisation and what was predicted for it\n"
+    "                      there as well, as npy files.\n";
+
 absl::Status Run(const std::vector<std::string>& arguments) {
   PERENNIAL_ASSIGN_OR_RETURN(const experiment::CommandLine command,
                              experiment::ParseCommandLine(arguments));
+  if (command.help) {
+    std::cout << kHelp;
+    return absl::OkStatus();
+  }
   const experiment::Surroundings surroundings = {
       .out = std::cout, .log = std::cerr, .working_folder = base::WorkingFolder()};
   const CausalLine line;

@@ -34,6 +34,7 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
+using ::testing::Not;
 
 constexpr char kRest[] = R"(
 split { test_share: 0.2 }
@@ -259,6 +260,13 @@ TEST_F(SampleTimesTest, MoreStepsTakeMoreTimeAndWithoutOutNothingIsWritten) {
     files.push_back(file.path().filename().string());
   }
   EXPECT_THAT(files, ElementsAre("tiny.textproto"));
+}
+
+TEST_F(SampleTimesTest, PrintsItsHelpAndDoesNothing) {
+  const ProcessResult result = StartWith(absl::StrCat("data { ihdp {} }", kRest), {"--help"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.log, "");
+  EXPECT_THAT(result.out, AllOf(HasSubstr("  --out DIR"), Not(HasSubstr("{"))));
 }
 
 TEST_F(SampleTimesTest, MistakesAreNamedInOneLine) {

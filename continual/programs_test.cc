@@ -227,6 +227,13 @@ TEST_F(ProgramsTest, StreamTimesWritesTheStreamAsFiles) {
             Contents("stream/test_0_images.npy").size());
 }
 
+TEST_F(ProgramsTest, StreamTimesPrintsItsHelpAndDoesNothing) {
+  const ProcessResult result = StartTiny("continual/stream_times", {"--help"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.log, "");
+  EXPECT_THAT(result.out, AllOf(HasSubstr("  --out DIR"), Not(HasSubstr("{"))));
+}
+
 TEST_F(ProgramsTest, StreamTimesNamesMistakesInOneLine) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> mistakes = {
       {{"--set", "stream.rotated.taks=3"}, "taks"},

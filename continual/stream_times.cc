@@ -95,9 +95,22 @@ absl::Status Export(const ContinualConfig& config, const std::string& data_folde
   return base::WriteFileAtomically(base::JoinPath(folder, "stream.json"), json.Text() + "\n");
 }
 
+constexpr char kHelp[] =
+    "CPU seconds of an experiment's methods on one thread, training and testing\n"
+    "apart: one JSON object a method and seed.\n\n"
+    "tools/bazel run //continual:stream_times -- [flags]\n\n"
+    "  --config FILE, --set PATH=VALUE, --seeds A..B, --data DIR\n"
+    "                      As //continual:experiment takes them; see its --help.\n"
+    "  --out DIR           Writes the stream of the first seed there instead, as\n"
+    "                      npy files.\n";
+
 absl::Status Run(const std::vector<std::string>& arguments) {
   PERENNIAL_ASSIGN_OR_RETURN(const experiment::CommandLine command,
                              experiment::ParseCommandLine(arguments));
+  if (command.help) {
+    std::cout << kHelp;
+    return absl::OkStatus();
+  }
   const experiment::Surroundings surroundings = {
       .out = std::cout, .log = std::cerr, .working_folder = base::WorkingFolder()};
   const ContinualLine line;
