@@ -29,6 +29,12 @@ constexpr int kRepeatsOfFew = 5;
 constexpr int kGainPoints = 20;
 // Of a standard error, by which the chance of the folds may move an estimate without a word.
 constexpr double kMostChance = 0.25;
+// What is worth a warning: a share of clipped propensities, events and units of an arm; weights are
+// nearly equal where the effective sample is this share of the units.
+constexpr double kMostClipped = 0.01;
+constexpr int64_t kFewEvents = 10;
+constexpr int64_t kFewForBoosting = 100;
+constexpr double kEqualWeights = 0.9;
 
 constexpr PartKind kRefutations[] = {PartKind::kPlacebo, PartKind::kDummyOutcome,
                                      PartKind::kRandomCause, PartKind::kSubset};
@@ -629,7 +635,10 @@ std::vector<std::string> WarningsOf(const Analysis& analysis, const Observations
       warnings.push_back(absl::StrCat(
           Percent(low / n), " of the units have a propensity below 0.05 for arm \"", arms[arm],
           "\": hardly any unit like them was in it, so that effects for them rest on the model "
-          "alone. An effect of the treated, or of fewer units, may be the better question."));
+          "alone.",
+          arm > 0 ? " The effect on the treated (ATT) may be the better question."
+                  : " Of arms that are like nobody in control even the ATT is such a guess: leave "
+                    "rows out that have no like in the other arm, and ask of the rest."));
     }
     if (overlap.effective_sample_size &&
         *overlap.effective_sample_size < 0.5 * static_cast<double>(overlap.inside.units)) {
@@ -639,11 +648,55 @@ std::vector<std::string> WarningsOf(const Analysis& analysis, const Observations
           arms[arm], *overlap.effective_sample_size, overlap.inside.units));
     }
   }
+  int64_t clipped = 0;
+  for (int64_t i = 0; i < observations.size(); ++i) {
+    bool at_edge = false;
+    for (const std::vector<double>& e : analysis.out_of_fold.propensity) {
+      at_edge = at_edge || e[i] <= kPropensityClip * (1 + 1e-9);
+    }
+    clipped += at_edge ? 1 : 0;
+  }
+  if (static_cast<double>(clipped) > kMostClipped * n) {
+    warnings.push_back(absl::StrFormat(
+        "%s of the units have a propensity below %g for an arm, which is taken as %g so that no "
+        "weight is beyond %g: errors are then too small, and intervals not to be trusted.",
+        Percent(static_cast<double>(clipped) / n), kPropensityClip, kPropensityClip,
+        1 / kPropensityClip));
+  }
+  if (observations.binary_outcome) {
+    for (int arm = 0; arm < observations.arms; ++arm) {
+      int64_t ones = 0;
+      for (int64_t i = 0; i < observations.size(); ++i) {
+        ones += observations.treatment[i] == arm && observations.outcome[i] == 1 ? 1 : 0;
+      }
+      const int64_t rarer = std::min(ones, analysis.overlap[arm].inside.units - ones);
+      if (rarer >= kFewEvents) continue;
+      warnings.push_back(absl::StrCat(
+          "Arm \"", arms[arm], "\" has the rarer outcome only ", rarer,
+          rarer == 1 ? " time" : " times",
+          ": intervals lean on many events, and are too narrow or too wide with so few."));
+    }
+  }
+  int64_t fewest = observations.size();
+  for (const ArmOverlap& overlap : analysis.overlap) {
+    fewest = std::min(fewest, overlap.inside.units);
+  }
+  const bool boosting = options.model == EffectModelKind::kBoosting;
+  if (boosting && fewest < kFewForBoosting) {
+    warnings.push_back(absl::StrCat("An arm has ", fewest,
+                                    " units: from so few, boosting leaves some of the confounding "
+                                    "in the estimate. Compare --model linear."));
+  }
   for (const ArmDiagnostics& of_arm : analysis.diagnostics) {
     const Calibration& calibration = analysis.calibration[of_arm.arm];
-    // Propensities that hardly differ have weights that hardly do, and no slope to speak of.
-    const double spread = DeviationOf(analysis.out_of_fold.propensity[of_arm.arm]);
-    if (spread > 0.05 && calibration.slope &&
+    // Where weights are nearly equal, as by lot, there is no slope to speak of.
+    const auto light = [&](int arm) {
+      const ArmOverlap& overlap = analysis.overlap[arm];
+      return overlap.effective_sample_size &&
+             *overlap.effective_sample_size <
+                 kEqualWeights * static_cast<double>(overlap.inside.units);
+    };
+    if ((light(0) || light(of_arm.arm)) && calibration.slope &&
         (*calibration.slope < 0.7 || *calibration.slope > 1.5)) {
       warnings.push_back(absl::StrFormat(
           "Propensities for arm \"%s\" %s (calibration slope %.2f, should be near 1): weights "
@@ -652,9 +705,7 @@ std::vector<std::string> WarningsOf(const Analysis& analysis, const Observations
           *calibration.slope <= 0  ? "do not follow who was in it"
           : *calibration.slope < 1 ? "are too extreme"
                                    : "are too cautious",
-          *calibration.slope,
-          options.model == EffectModelKind::kBoosting ? "; --model linear may predict them better"
-                                                      : ""));
+          *calibration.slope, boosting ? "; --model linear may predict them better" : ""));
     }
     int unbalanced = 0;
     size_t worst = 0;
@@ -670,9 +721,10 @@ std::vector<std::string> WarningsOf(const Analysis& analysis, const Observations
     if (unbalanced > 0) {
       warnings.push_back(absl::StrFormat(
           "After weighting, %d of %d covariates still %s between arm \"%s\" and control by "
-          "more than 0.1 standard deviations, most of all \"%s\" (%.2f).",
+          "more than 0.1 standard deviations, most of all \"%s\" (%.2f)%s.",
           unbalanced, static_cast<int>(of_arm.after.size()), unbalanced == 1 ? "differs" : "differ",
-          arms[of_arm.arm], observations.covariate_names[worst], largest));
+          arms[of_arm.arm], observations.covariate_names[worst], largest,
+          boosting ? "; --model linear may weight them better" : ""));
     }
     const Estimate& estimate = analysis.Of(of_arm.arm, Estimand::kAte, options.estimator);
     if (of_arm.by_repeat.size() > 1) {

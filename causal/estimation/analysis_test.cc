@@ -455,6 +455,48 @@ TEST(AnalysisTest, WarningsNameWhatIsWrongAndNothingElse) {
   EXPECT_THAT(warnings, Contains(HasSubstr("Arm \"no\" has only")));
 }
 
+TEST(AnalysisTest, WarningsSayWhereIntervalsAreNotToBeTrusted) {
+  const std::vector<std::string> arms = {"no", "yes"};
+  const AnalysisOptions linear = {.model = EffectModelKind::kLinear, .repeats = 1};
+  // The sign of x decides the arm, but for one unit in fifty.
+  Observations apart = Simulate(400, 2, 0);
+  for (int32_t i = 0; i < 400; ++i) {
+    apart.treatment[i] = (apart.covariates[2 * i] > 0) != (i % 50 == 0) ? 1 : 0;
+  }
+  EXPECT_THAT(WarningsOf(AnalysisOf(apart, linear), apart, arms, linear),
+              ::testing::AllOf(
+                  Contains(HasSubstr("below 0.01 for an arm, which is taken as 0.01")),
+                  Contains(HasSubstr("for arm \"yes\": hardly any unit like them was in it, so "
+                                     "that effects for them rest on the model alone. The effect "
+                                     "on the treated")),
+                  Contains(HasSubstr("in control even the ATT is such a guess"))));
+  Observations rare = Simulate(400, 2, 0);
+  rare.binary_outcome = true;
+  for (int32_t i = 0; i < 400; ++i) rare.outcome[i] = i < 24 ? 1 : 0;
+  const int64_t ones = std::count(rare.treatment.begin(), rare.treatment.begin() + 24, 1);
+  ASSERT_GE(ones, 10);
+  rare.outcome[399] = 0;
+  for (int32_t i = 0, left = 3; i < 24; ++i) {
+    if (rare.treatment[i] == 0 && --left < 0) rare.outcome[i] = 0;
+  }
+  EXPECT_THAT(WarningsOf(AnalysisOf(rare, linear), rare, arms, linear),
+              ::testing::ElementsAre(HasSubstr("Arm \"no\" has the rarer outcome only 3 times")));
+  const Observations few = Simulate(150, 2, 0);
+  const AnalysisOptions boosting = {.repeats = 1};
+  EXPECT_THAT(WarningsOf(AnalysisOf(few, boosting), few, arms, boosting),
+              Contains(HasSubstr("Compare --model linear")));
+}
+
+// By lot, propensities follow chance: their slope is near 0, and weights are nearly equal.
+TEST(AnalysisTest, ATrialByLotHasNoWarnings) {
+  const AnalysisOptions options = {.model = EffectModelKind::kLinear, .repeats = 1};
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    const Observations trial = Simulate(300, 2, 0, 100 + seed);
+    EXPECT_THAT(WarningsOf(AnalysisOf(trial, options), trial, {"no", "yes"}, options), IsEmpty())
+        << seed;
+  }
+}
+
 TEST(AnalysisTest, ARefutationThatFailsIsAWarningWithItsVerdict) {
   const AnalysisOptions options = {.model = EffectModelKind::kLinear, .refute = true};
   const Observations fair = Simulate(600, 2, 0);

@@ -18,8 +18,6 @@
 namespace perennial::causal {
 namespace {
 
-// Propensities are kept this far from 0 and 1.
-constexpr double kClip = 0.01;
 constexpr int kMaxArms = 1000;
 // Between two looks at whether to stop.
 constexpr int64_t kNetSteps = 50;
@@ -34,7 +32,7 @@ constexpr Kind kKinds[] = {{EffectModelKind::kBoosting, "boosting"},
 
 // Of the kinds that are X-learners.
 absl::StatusOr<MetaLearnerOptions> LearnerOptions(EffectModelKind kind) {
-  MetaLearnerOptions options = {.kind = MetaLearnerKind::kX, .clip = kClip};
+  MetaLearnerOptions options = {.kind = MetaLearnerKind::kX, .clip = kPropensityClip};
   if (kind == EffectModelKind::kBoosting) {
     PERENNIAL_ASSIGN_OR_RETURN(options.outcome, Boosting::Create({}));
     // A leaf of few units, all of one arm, would say that no unit like them is in another.
@@ -185,7 +183,8 @@ absl::StatusOr<Predictions> EffectModel::Predict(kernels::MatrixView<const doubl
   if (propensity_.empty()) return predictions;
   std::vector<std::vector<double>> e;
   for (const auto& regression : propensity_) {
-    for (double& p : e.emplace_back(PredictOf(*regression, x))) p = std::clamp(p, kClip, 1 - kClip);
+    for (double& p : e.emplace_back(PredictOf(*regression, x)))
+      p = std::clamp(p, kPropensityClip, 1 - kPropensityClip);
   }
   // Of more than two arms from the odds against control.
   predictions.propensity.assign(arms_, std::vector<double>(x.rows));

@@ -30,6 +30,9 @@
 
 namespace perennial::causal {
 
+// Propensities, of an arm against control, are kept this far from 0 and 1: a weight is 100 at most.
+inline constexpr double kPropensityClip = 0.01;
+
 enum class EffectModelKind { kBoosting, kLinear, kNet };
 
 // "boosting", "linear", "net".

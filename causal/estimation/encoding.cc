@@ -604,6 +604,11 @@ absl::StatusOr<std::vector<const CsvColumn*>> CovariatesOf(const CsvTable& table
   std::set<std::string> ignored;
   for (const std::string& name : options.ignore) {
     PERENNIAL_RETURN_IF_ERROR(ColumnOfFlag(table, "ignore", name).status());
+    if (name == options.treatment || name == options.outcome) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--ignore ", name, ": it is the ",
+                       name == options.treatment ? "treatment" : "outcome", " itself"));
+    }
     ignored.insert(name);
   }
   if (options.covariates.empty()) {

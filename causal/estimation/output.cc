@@ -279,6 +279,15 @@ std::vector<Table> EffectTables(const Output& output) {
     for (int arm = 1; arm < output.observations.arms; ++arm) {
       for (const EffectRow& row : output.analysis.effects) {
         if (row.arm != arm || row.estimand != estimand) continue;
+        if (row.method == EffectMethod::kPlugIn) {
+          // Its error is that of the model, which no formula here counts.
+          std::vector<std::string> cells;
+          if (many) cells.push_back(output.schema.arms[arm]);
+          cells.insert(cells.end(), {std::string(EstimatorName(row.method)),
+                                     Rounded(row.estimate.value, scale), "\u2013", "\u2013"});
+          table.rows.push_back(std::move(cells));
+          continue;
+        }
         const bool chosen = row.method == output.options.estimator;
         add(arm, absl::StrCat(EstimatorName(row.method), chosen ? " *" : ""), row.estimate.value,
             row.estimate.standard_error, row.estimate.low, row.estimate.high);

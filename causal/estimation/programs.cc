@@ -247,26 +247,36 @@ std::string SummaryText(const Output& output) {
                                 CountText(analysis.overlap[a].inside.units)));
   }
   out << CountText(output.observations.size()) << " units, " << output.observations.features()
-      << " covariates; " << schema.treatment << ": " << absl::StrJoin(arms, ", ") << "\n\n";
+      << (output.observations.features() == 1 ? " covariate; " : " covariates; ")
+      << schema.treatment << ": " << absl::StrJoin(arms, ", ") << "\n\n";
   for (const report::Table& table : EffectTables(output)) {
     out << report::TerminalTable(table, kTerminalWidth) << "\n";
   }
-  out << "* is the estimate to read; naive compares the arms as they are; the error of\n"
-         "plug_in leaves out that of its model.\n";
-  if (output.options.model == EffectModelKind::kBoosting) {
-    out << "hajek trusts in propensities alone, which boosting draws to the middle: where\n"
-           "it differs from aipw, much of the confounding is left in it.\n";
+  out << "* is the estimate to read; naive compares the arms as they are; plug_in is the\n"
+         "mean of what the model predicts, whose error is not known.\n";
+  bool apart = false;
+  for (int arm = 1; arm < output.observations.arms; ++arm) {
+    const Estimate& aipw = analysis.Of(arm, Estimand::kAte, EffectMethod::kAipw);
+    const Estimate& hajek = analysis.Of(arm, Estimand::kAte, EffectMethod::kHajek);
+    apart = apart || std::abs(hajek.value - aipw.value) > aipw.standard_error;
+  }
+  if (apart && output.options.model == EffectModelKind::kBoosting) {
+    out << "hajek trusts in propensities alone, which boosting draws to the middle: here\n"
+           "it is far from aipw, and confounding may be left in it.\n";
   }
   if (output.options.bootstrap > 0) {
     out << "bootstrap: " << output.options.bootstrap - analysis.failed_replicates
         << " halves of the units, drawn by chance.\n";
   }
-  const std::vector<double>& draws = analysis.diagnostics[0].by_repeat;
-  if (draws.size() > 1) {
-    const auto [least, most] = std::ranges::minmax(draws);
-    out << "Folds were drawn " << draws.size() << " times; estimates are medians. The ATE "
-        << (schema.arms.size() > 2 ? absl::StrCat("of ", schema.arms[1], " ") : "")
-        << "by single\ndraws: " << NumberText(least) << " to " << NumberText(most) << ".\n";
+  const size_t repeats = analysis.diagnostics[0].by_repeat.size();
+  if (repeats > 1) {
+    out << "Folds were drawn " << repeats
+        << " times; estimates are medians. The ATE by single draws:\n";
+    for (const ArmDiagnostics& of_arm : analysis.diagnostics) {
+      const auto [least, most] = std::ranges::minmax(of_arm.by_repeat);
+      out << (schema.arms.size() > 2 ? absl::StrCat(schema.arms[of_arm.arm], ": ") : "")
+          << NumberText(least) << " to " << NumberText(most) << "\n";
+    }
   } else {
     out << "Folds were drawn once; --repeats 5 says what another draw would change.\n";
   }
@@ -277,6 +287,18 @@ std::string SummaryText(const Output& output) {
         row.holds ? " holds. " : " FAILS. ", row.verdict));
   }
   PrintItems("Refutations:", refutations, refutations.size(), out);
+  if (!refutations.empty()) {
+    double widest = 0;
+    for (const RefutationRow& row : analysis.refutations) {
+      const double error =
+          analysis.Of(row.arm, Estimand::kAte, output.options.estimator).standard_error;
+      widest = std::max(widest, (row.test.high - row.test.low) / 2 / error);
+    }
+    PrintItem(absl::StrFormat("None of them sees a hidden confounder, and a bias of less than "
+                              "about %.1f standard errors may pass them all.",
+                              kMostOff + widest),
+              out);
+  }
   PrintItems("Data:", output.notes, kShownNotes, out);
   PrintItems("Warnings:", output.warnings, kShownNotes, out);
   return out.str();
@@ -307,8 +329,11 @@ std::string FingerprintOf(const Encoded& encoded, const AnalysisOptions& options
 EstimateFolder::Settings SettingsOf(const Encoded& encoded, const AnalysisOptions& options,
                                     const std::string& fingerprint) {
   const auto text = [](const auto& value) { return absl::StrCat(value); };
+  // Not of the numbers that the schema keeps, which change with the data.
   base::Sha256 columns;
-  columns.Update(encoded.schema.Json());
+  columns.Update(absl::StrJoin(encoded.observations.covariate_names, "\n"));
+  columns.Update(absl::StrCat("\n\n", absl::StrJoin(encoded.schema.arms, "\n"), "\n\n",
+                              encoded.observations.cluster.empty()));
   return {{"treatment", encoded.schema.treatment},
           {"outcome", encoded.schema.outcome},
           {"model", std::string(EffectModelName(options.model))},

@@ -314,7 +314,7 @@ TEST_F(ProgramsTest, NamesWithCommasAreGivenInQuotes) {
   };
   EXPECT_EQ(covariates({"--ignore", "\"bmi, kg/m2\",name"}), "60 units, 2 covariates");
   EXPECT_EQ(covariates({"--ignore", "name", "--ignore", "\"b \"\"c\"\"\", \"bmi, kg/m2\""}),
-            "60 units, 1 covariates");
+            "60 units, 1 covariate");
   EXPECT_EQ(covariates({"--covariates", "\"bmi, kg/m2\"", "--covariates", "a"}),
             "60 units, 2 covariates");
   EXPECT_EQ(covariates({"--ignore", "name", "--categorical", "\"bmi, kg/m2\""}),
@@ -412,6 +412,7 @@ TEST_F(ProgramsTest, EveryMistakeIsOneLine) {
   EXPECT_THAT(ErrorOf(good, {"--model", "forest"}), HasSubstr("boosting, linear, net"));
   EXPECT_THAT(ErrorOf(good, {"--estimator", "tml"}), HasSubstr("did you mean \"tmle\""));
   EXPECT_THAT(ErrorOf(good, {"--covariates", "b"}), HasSubstr("\"b\""));
+  EXPECT_THAT(ErrorOf(good, {"--ignore", "t"}), HasSubstr("--ignore t: it is the treatment"));
   EXPECT_THAT(ErrorOf(good, {"--level", "2"}), HasSubstr("0.5 to 0.9999"));
   EXPECT_THAT(ErrorOf("t,y,a\n1,1,1\n1,2,2\n"), HasSubstr("in every row"));
   EXPECT_THAT(ErrorOf("t,y,a\n0,1,1\n1,1,2\n0,1,3\n"), HasSubstr("there is no effect to estimate"));

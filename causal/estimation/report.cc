@@ -316,8 +316,7 @@ std::string ReportHtml(const Output& output, absl::string_view plotly_js) {
       absl::StrCat("The estimate to read is marked by *: ", EstimatorName(options.estimator),
                    ". It is an effect only if, given the covariates, nothing else decides both the "
                    "arm and the outcome. \"naive\" compares the arms as they are.\n\nplug_in "
-                   "averages the model's effects; its error leaves out that of the model and is "
-                   "too small.",
+                   "averages the model's effects; its error is not known.",
                    BootstrapText(output)));
   for (const Table& table : EffectTables(output)) document.AddTable(table);
   if (const std::string draws = DrawsText(output); !draws.empty()) document.AddParagraph(draws);
@@ -355,16 +354,19 @@ std::string ReportHtml(const Output& output, absl::string_view plotly_js) {
           "have to be to explain the effect away, or to move the interval to no effect: of the "
           "risk "
           "ratio (by AIPW) for an outcome of 0 and 1, else of the difference in standard "
-          "deviations. Bounds: of the ATE by ",
+          "deviations of the outcome over all units. Bounds: of the ATE by ",
           EstimatorName(options.estimator == EffectMethod::kHajek ? EffectMethod::kHajek
                                                                   : EffectMethod::kAipw),
           " where a hidden confounder changes the odds of the arm by the factor lambda at most; "
-          "critical is the lambda at which they hold 0.",
+          "critical is the lambda at which they hold 0. Neither counts the error of sampling: "
+          "where "
+          "few units weigh much they say little.",
           output.analysis.refutations.empty()
               ? ""
               : absl::StrFormat("\n\nA refutation repeats the estimate where the answer is known. "
                                 "It holds if the interval of the mean of its runs lies at most %g "
-                                "standard errors of the estimate off that.",
+                                "standard errors of the estimate off that. None sees a hidden "
+                                "confounder, and ten runs find no small bias.",
                                 kMostOff)));
   for (const ArmDiagnostics& of_arm : output.analysis.diagnostics) {
     report::KeyValues values;

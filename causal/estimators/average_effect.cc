@@ -535,9 +535,9 @@ absl::StatusOr<std::vector<int32_t>> Folds(std::span<const int32_t> treatment, i
     groups[group].push_back(static_cast<int32_t>(i));
   }
   if (static_cast<int64_t>(groups.size()) < folds) {
-    return absl::InvalidArgumentError(absl::StrCat(groups.size(),
-                                                   cluster.empty() ? " units" : " clusters",
-                                                   " cannot be spread over ", folds, " folds"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(groups.size(), cluster.empty() ? " units" : " clusters",
+                     " cannot be spread over ", folds, " folds; ask for fewer folds"));
   }
   std::vector<size_t> order(groups.size());
   std::iota(order.begin(), order.end(), size_t{0});
