@@ -63,21 +63,29 @@ std::string TerminalTable(const Table& table, int width) {
     widths.push_back(widest);
   }
 
-  // Which columns stand together: as many as fit, the first one in each block.
-  std::vector<std::vector<size_t>> blocks;
-  size_t used = 0;
+  // What tells rows apart, the first column and texts that follow it, stands in each block, unless
+  // it takes more than half of the width; then the first column does.
+  const auto whole = static_cast<size_t>(std::max(width, 0));
+  std::vector<size_t> keys;
+  size_t used_by_keys = 0;
   for (size_t c = 0; c < count; ++c) {
-    const bool fits = used + kGap + widths[c] <= static_cast<size_t>(std::max(width, 0));
-    if (blocks.empty()) {
-      blocks.push_back({c});
-      used = widths[c];
-    } else if (fits || blocks.back().size() == 1) {
-      blocks.back().push_back(c);
-      used += kGap + widths[c];
-    } else {
-      blocks.push_back({0, c});
-      used = widths[0] + kGap + widths[c];
+    const size_t more = (c == 0 ? 0 : kGap) + widths[c];
+    if (c > 0 && (table.columns[c].align != Align::kLeft || used_by_keys + more > whole / 2)) break;
+    keys.push_back(c);
+    used_by_keys += more;
+  }
+
+  // Which columns stand together: as many as fit.
+  std::vector<std::vector<size_t>> blocks;
+  if (count > 0) blocks.push_back(keys);
+  size_t used = used_by_keys;
+  for (size_t c = keys.size(); c < count; ++c) {
+    if (used + kGap + widths[c] > whole && blocks.back().size() > keys.size()) {
+      blocks.push_back(keys);
+      used = used_by_keys;
     }
+    blocks.back().push_back(c);
+    used += kGap + widths[c];
   }
 
   std::string text = Wrapped(table.caption, static_cast<size_t>(std::max(width, 1)));

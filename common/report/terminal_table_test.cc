@@ -42,6 +42,40 @@ TEST(TerminalTable, WideTableIsCutIntoBlocksThatBeginWithTheFirstColumn) {
             "er           0.4\n");
 }
 
+TEST(TerminalTable, TextsThatTellRowsApartStandInEachBlock) {
+  Table table{
+      .caption = "",
+      .columns = {{"method"}, {"group"}, {"a_metric", Align::kRight}, {"b_metric", Align::kRight}},
+      .rows = {{"er", "x", "1", "2"}, {"er", "y", "3", "4"}}};
+  EXPECT_EQ(TerminalTable(table, 26),
+            "method  group  a_metric\n"
+            "------  -----  --------\n"
+            "er      x             1\n"
+            "er      y             3\n"
+            "\n"
+            "method  group  b_metric\n"
+            "------  -----  --------\n"
+            "er      x             2\n"
+            "er      y             4\n");
+  // Too much of the width.
+  EXPECT_EQ(TerminalTable(table, 17),
+            "method  group\n"
+            "------  -----\n"
+            "er      x\n"
+            "er      y\n"
+            "\n"
+            "method  a_metric\n"
+            "------  --------\n"
+            "er             1\n"
+            "er             3\n"
+            "\n"
+            "method  b_metric\n"
+            "------  --------\n"
+            "er             2\n"
+            "er             4\n");
+  EXPECT_EQ(TerminalTable({.caption = "nothing"}, 20), "nothing\n");
+}
+
 TEST(TerminalTable, KeepsToTheWidthAndLosesNothing) {
   Table table{.caption = std::string("word ") + std::string(90, ' ') + "end",
               .columns = {{"method"}},
