@@ -332,11 +332,6 @@ absl::StatusOr<std::vector<std::vector<int32_t>>> FoldsOf(const Observations& ob
   return fold_of;
 }
 
-double MedianOf(std::vector<double> values) {
-  std::ranges::sort(values);
-  return stats::QuantileOfSorted(values, 0.5);
-}
-
 // Medians over draws of folds, rows of each in the same order; the variance is the median of
 // se^2 + (estimate - median)^2 (Chernozhukov et al., Econometrics Journal 21, 2018, section 3.4).
 std::vector<EffectRow> MedianOver(const std::vector<std::vector<EffectRow>>& draws) {
@@ -344,7 +339,7 @@ std::vector<EffectRow> MedianOver(const std::vector<std::vector<EffectRow>>& dra
   for (size_t row = 0; row < medians.size(); ++row) {
     std::vector<double> values;
     for (const auto& draw : draws) values.push_back(draw[row].estimate.value);
-    const double value = MedianOf(values);
+    const double value = stats::MedianOf(values);
     std::vector<double> variances;
     for (const auto& draw : draws) {
       const Estimate& estimate = draw[row].estimate;
@@ -355,7 +350,7 @@ std::vector<EffectRow> MedianOver(const std::vector<std::vector<EffectRow>>& dra
     const Estimate& first = draws[0][row].estimate;
     const double quantile =
         first.standard_error > 0 ? (first.high - first.value) / first.standard_error : 0;
-    const double error = std::sqrt(MedianOf(variances));
+    const double error = std::sqrt(stats::MedianOf(variances));
     medians[row].estimate = {value, error, value - quantile * error, value + quantile * error};
   }
   return medians;

@@ -2,11 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <utility>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "common/base/logging.h"
+#include "common/stats/correlation.h"
 
 namespace perennial::causal {
 namespace {
@@ -87,23 +88,6 @@ bool IsWithinRounding(std::span<const double> x, std::span<const double> y, doub
   return true;
 }
 
-// Equal values share the mean of their ranks.
-std::vector<double> RanksOf(std::span<const double> values) {
-  std::vector<int32_t> order(values.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::ranges::sort(order, [&](int32_t a, int32_t b) { return values[a] < values[b]; });
-  std::vector<double> ranks(values.size());
-  for (size_t begin = 0; begin < order.size();) {
-    size_t end = begin + 1;
-    while (end < order.size() && values[order[end]] == values[order[begin]]) ++end;
-    for (size_t k = begin; k < end; ++k) {
-      ranks[order[k]] = static_cast<double>(begin + end - 1) / 2;
-    }
-    begin = end;
-  }
-  return ranks;
-}
-
 double RankCorrelation(std::span<const double> x, std::span<const double> y) {
   const auto n = static_cast<int64_t>(x.size());
   const int64_t step = (n + kRankedUnits - 1) / kRankedUnits;
@@ -113,8 +97,9 @@ double RankCorrelation(std::span<const double> x, std::span<const double> y) {
     some_x.push_back(x[i]);
     some_y.push_back(y[i]);
   }
-  const std::vector<int32_t> one_group(some_x.size());
-  return MomentsWithin(RanksOf(some_x), RanksOf(some_y), one_group, 1).Correlation();
+  const absl::StatusOr<stats::Correlation> correlation = stats::SpearmanCorrelation(some_x, some_y);
+  CHECK(correlation.ok()) << correlation.status();
+  return correlation->coefficient.value_or(0);  // Of constant ones.
 }
 
 struct Point {

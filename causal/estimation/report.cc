@@ -25,7 +25,7 @@ constexpr int kEffectBins = 30;
 // Of the Love plot; the table has all.
 constexpr size_t kLoveRows = 30;
 constexpr double kBalanced = 0.1;
-// Fewer replicates have rough percentiles.
+// Of fewer replicates the report says how well their error is known.
 constexpr int kManyReplicates = 200;
 
 std::string IntervalText(double low, double high) {
