@@ -477,6 +477,151 @@ std::string Percent(double share) {
                      : absl::StrFormat("%.0f %%", 100 * share);
 }
 
+// Of all units.
+void WarnOfSample(const Analysis& analysis, const Observations& observations, bool boosting,
+                  std::vector<std::string>& warnings) {
+  const auto n = static_cast<double>(observations.size());
+  if (!observations.cluster.empty()) {
+    std::vector<int32_t> clusters = observations.cluster;
+    std::ranges::sort(clusters);
+    const auto count = std::ranges::unique(clusters).begin() - clusters.begin();
+    if (count < 20) {
+      warnings.push_back(absl::StrCat("There are only ", count,
+                                      " clusters: standard errors from so few are rough."));
+    }
+  }
+  int64_t clipped = 0;
+  for (int64_t i = 0; i < observations.size(); ++i) {
+    bool at_edge = false;
+    for (const std::vector<double>& e : analysis.out_of_fold.propensity) {
+      at_edge = at_edge || e[i] <= kPropensityClip * (1 + 1e-9);
+    }
+    clipped += at_edge ? 1 : 0;
+  }
+  if (static_cast<double>(clipped) > kMostClipped * n) {
+    warnings.push_back(absl::StrFormat(
+        "%s of the units have a propensity below %g for an arm, which is taken as %g so that no "
+        "weight is beyond %g: errors are then too small, and intervals not to be trusted.",
+        Percent(static_cast<double>(clipped) / n), kPropensityClip, kPropensityClip,
+        1 / kPropensityClip));
+  }
+  int64_t fewest = observations.size();
+  for (const ArmOverlap& overlap : analysis.overlap) {
+    fewest = std::min(fewest, overlap.inside.units);
+  }
+  if (boosting && fewest < kFewForBoosting) {
+    warnings.push_back(absl::StrCat("An arm has ", fewest,
+                                    " units: from so few, boosting leaves some of the confounding "
+                                    "in the estimate. Compare --model linear."));
+  }
+}
+
+// Of the units of an arm.
+void WarnOfArm(const Analysis& analysis, const Observations& observations, int arm,
+               const std::string& name, std::vector<std::string>& warnings) {
+  const auto n = static_cast<double>(observations.size());
+  const ArmOverlap& overlap = analysis.overlap[arm];
+  if (overlap.inside.units < 50) {
+    warnings.push_back(absl::StrCat("Arm \"", name, "\" has only ", overlap.inside.units,
+                                    " units: its effects are rough, and errors may be larger "
+                                    "than stated."));
+  }
+  double low = 0;
+  for (const double p : analysis.out_of_fold.propensity[arm]) low += p < 0.05 ? 1 : 0;
+  if (low / n > 0.01) {
+    warnings.push_back(absl::StrCat(
+        Percent(low / n), " of the units have a propensity below 0.05 for arm \"", name,
+        "\": hardly any unit like them was in it, so that effects for them rest on the model "
+        "alone.",
+        arm > 0 ? " The effect on the treated (ATT) may be the better question."
+                : " Of arms that are like nobody in control even the ATT is such a guess: leave "
+                  "rows out that have no like in the other arm, and ask of the rest."));
+  }
+  if (overlap.effective_sample_size &&
+      *overlap.effective_sample_size < 0.5 * static_cast<double>(overlap.inside.units)) {
+    warnings.push_back(absl::StrFormat(
+        "The weighted units of arm \"%s\" are worth %.0f of its %d: few units weigh much, and "
+        "the estimates hang on them.",
+        name, *overlap.effective_sample_size, overlap.inside.units));
+  }
+  if (observations.binary_outcome) {
+    int64_t ones = 0;
+    for (int64_t i = 0; i < observations.size(); ++i) {
+      ones += observations.treatment[i] == arm && observations.outcome[i] == 1 ? 1 : 0;
+    }
+    const int64_t rarer = std::min(ones, analysis.overlap[arm].inside.units - ones);
+    if (rarer < kFewEvents) {
+      warnings.push_back(absl::StrCat(
+          "Arm \"", name, "\" has the rarer outcome only ", rarer, rarer == 1 ? " time" : " times",
+          ": intervals lean on many events, and are too narrow or too wide with so few."));
+    }
+  }
+}
+
+// Of an arm against control.
+void WarnOfContrast(const Analysis& analysis, const Observations& observations,
+                    const ArmDiagnostics& of_arm, const std::string& name,
+                    const AnalysisOptions& options, std::vector<std::string>& warnings) {
+  const bool boosting = options.model == EffectModelKind::kBoosting;
+  const Calibration& calibration = analysis.calibration[of_arm.arm];
+  // Where weights are nearly equal, as by lot, there is no slope to speak of.
+  const auto light = [&](int arm) {
+    const ArmOverlap& overlap = analysis.overlap[arm];
+    return overlap.effective_sample_size &&
+           *overlap.effective_sample_size <
+               kEqualWeights * static_cast<double>(overlap.inside.units);
+  };
+  if ((light(0) || light(of_arm.arm)) && calibration.slope &&
+      (*calibration.slope < 0.7 || *calibration.slope > 1.5)) {
+    warnings.push_back(absl::StrFormat(
+        "Propensities for arm \"%s\" %s (calibration slope %.2f, should be near 1): weights "
+        "may be off%s.",
+        name,
+        *calibration.slope <= 0  ? "do not follow who was in it"
+        : *calibration.slope < 1 ? "are too extreme"
+                                 : "are too cautious",
+        *calibration.slope, boosting ? "; --model linear may predict them better" : ""));
+  }
+  int unbalanced = 0;
+  size_t worst = 0;
+  double largest = 0;
+  for (size_t j = 0; j < of_arm.after.size(); ++j) {
+    const double difference = std::abs(of_arm.after[j].standardized_difference.value_or(0));
+    unbalanced += difference > 0.1 ? 1 : 0;
+    if (difference > largest) {
+      largest = difference;
+      worst = j;
+    }
+  }
+  if (unbalanced > 0) {
+    warnings.push_back(absl::StrFormat(
+        "After weighting, %d of %d covariates still %s between arm \"%s\" and control by "
+        "more than 0.1 standard deviations, most of all \"%s\" (%.2f)%s.",
+        unbalanced, static_cast<int>(of_arm.after.size()), unbalanced == 1 ? "differs" : "differ",
+        name, observations.covariate_names[worst], largest,
+        boosting ? "; --model linear may weight them better" : ""));
+  }
+  const Estimate& estimate = analysis.Of(of_arm.arm, Estimand::kAte, options.estimator);
+  if (of_arm.by_repeat.size() > 1) {
+    // The error of a median.
+    const double chance = 1.25 * DeviationOf(of_arm.by_repeat) /
+                          std::sqrt(static_cast<double>(of_arm.by_repeat.size()));
+    if (chance > kMostChance * estimate.standard_error) {
+      warnings.push_back(absl::StrFormat(
+          "The ATE of arm \"%s\" may move by %.2g with another --seed, which draws other folds: "
+          "give more --repeats.",
+          name, chance));
+    }
+  }
+  const bool beyond = estimate.low > 0 || estimate.high < 0;
+  if (beyond && of_arm.critical_lambda < 1.2) {
+    warnings.push_back(absl::StrFormat(
+        "A hidden confounder that changes the odds of arm \"%s\" by a factor of %.2f would be "
+        "enough for an effect of 0.",
+        name, of_arm.critical_lambda));
+  }
+}
+
 }  // namespace
 
 absl::string_view EstimatorName(std::optional<EffectMethod> method) {
@@ -606,140 +751,14 @@ absl::StatusOr<Analysis> Analyze(const Observations& observations, const Analysi
 std::vector<std::string> WarningsOf(const Analysis& analysis, const Observations& observations,
                                     const std::vector<std::string>& arms,
                                     const AnalysisOptions& options) {
-  std::vector<std::string> warnings;
-  const auto n = static_cast<double>(observations.size());
-  if (!observations.cluster.empty()) {
-    std::vector<int32_t> clusters = observations.cluster;
-    std::ranges::sort(clusters);
-    const auto count = std::ranges::unique(clusters).begin() - clusters.begin();
-    if (count < 20) {
-      warnings.push_back(absl::StrCat("There are only ", count,
-                                      " clusters: standard errors from so few are rough."));
-    }
-  }
-  for (int arm = 0; arm < observations.arms; ++arm) {
-    const ArmOverlap& overlap = analysis.overlap[arm];
-    if (overlap.inside.units < 50) {
-      warnings.push_back(absl::StrCat("Arm \"", arms[arm], "\" has only ", overlap.inside.units,
-                                      " units: its effects are rough, and errors may be larger "
-                                      "than stated."));
-    }
-    double low = 0;
-    for (const double p : analysis.out_of_fold.propensity[arm]) low += p < 0.05 ? 1 : 0;
-    if (low / n > 0.01) {
-      warnings.push_back(absl::StrCat(
-          Percent(low / n), " of the units have a propensity below 0.05 for arm \"", arms[arm],
-          "\": hardly any unit like them was in it, so that effects for them rest on the model "
-          "alone.",
-          arm > 0 ? " The effect on the treated (ATT) may be the better question."
-                  : " Of arms that are like nobody in control even the ATT is such a guess: leave "
-                    "rows out that have no like in the other arm, and ask of the rest."));
-    }
-    if (overlap.effective_sample_size &&
-        *overlap.effective_sample_size < 0.5 * static_cast<double>(overlap.inside.units)) {
-      warnings.push_back(absl::StrFormat(
-          "The weighted units of arm \"%s\" are worth %.0f of its %d: few units weigh much, and "
-          "the estimates hang on them.",
-          arms[arm], *overlap.effective_sample_size, overlap.inside.units));
-    }
-  }
-  int64_t clipped = 0;
-  for (int64_t i = 0; i < observations.size(); ++i) {
-    bool at_edge = false;
-    for (const std::vector<double>& e : analysis.out_of_fold.propensity) {
-      at_edge = at_edge || e[i] <= kPropensityClip * (1 + 1e-9);
-    }
-    clipped += at_edge ? 1 : 0;
-  }
-  if (static_cast<double>(clipped) > kMostClipped * n) {
-    warnings.push_back(absl::StrFormat(
-        "%s of the units have a propensity below %g for an arm, which is taken as %g so that no "
-        "weight is beyond %g: errors are then too small, and intervals not to be trusted.",
-        Percent(static_cast<double>(clipped) / n), kPropensityClip, kPropensityClip,
-        1 / kPropensityClip));
-  }
-  if (observations.binary_outcome) {
-    for (int arm = 0; arm < observations.arms; ++arm) {
-      int64_t ones = 0;
-      for (int64_t i = 0; i < observations.size(); ++i) {
-        ones += observations.treatment[i] == arm && observations.outcome[i] == 1 ? 1 : 0;
-      }
-      const int64_t rarer = std::min(ones, analysis.overlap[arm].inside.units - ones);
-      if (rarer >= kFewEvents) continue;
-      warnings.push_back(absl::StrCat(
-          "Arm \"", arms[arm], "\" has the rarer outcome only ", rarer,
-          rarer == 1 ? " time" : " times",
-          ": intervals lean on many events, and are too narrow or too wide with so few."));
-    }
-  }
-  int64_t fewest = observations.size();
-  for (const ArmOverlap& overlap : analysis.overlap) {
-    fewest = std::min(fewest, overlap.inside.units);
-  }
   const bool boosting = options.model == EffectModelKind::kBoosting;
-  if (boosting && fewest < kFewForBoosting) {
-    warnings.push_back(absl::StrCat("An arm has ", fewest,
-                                    " units: from so few, boosting leaves some of the confounding "
-                                    "in the estimate. Compare --model linear."));
+  std::vector<std::string> warnings;
+  WarnOfSample(analysis, observations, boosting, warnings);
+  for (int arm = 0; arm < observations.arms; ++arm) {
+    WarnOfArm(analysis, observations, arm, arms[arm], warnings);
   }
   for (const ArmDiagnostics& of_arm : analysis.diagnostics) {
-    const Calibration& calibration = analysis.calibration[of_arm.arm];
-    // Where weights are nearly equal, as by lot, there is no slope to speak of.
-    const auto light = [&](int arm) {
-      const ArmOverlap& overlap = analysis.overlap[arm];
-      return overlap.effective_sample_size &&
-             *overlap.effective_sample_size <
-                 kEqualWeights * static_cast<double>(overlap.inside.units);
-    };
-    if ((light(0) || light(of_arm.arm)) && calibration.slope &&
-        (*calibration.slope < 0.7 || *calibration.slope > 1.5)) {
-      warnings.push_back(absl::StrFormat(
-          "Propensities for arm \"%s\" %s (calibration slope %.2f, should be near 1): weights "
-          "may be off%s.",
-          arms[of_arm.arm],
-          *calibration.slope <= 0  ? "do not follow who was in it"
-          : *calibration.slope < 1 ? "are too extreme"
-                                   : "are too cautious",
-          *calibration.slope, boosting ? "; --model linear may predict them better" : ""));
-    }
-    int unbalanced = 0;
-    size_t worst = 0;
-    double largest = 0;
-    for (size_t j = 0; j < of_arm.after.size(); ++j) {
-      const double difference = std::abs(of_arm.after[j].standardized_difference.value_or(0));
-      unbalanced += difference > 0.1 ? 1 : 0;
-      if (difference > largest) {
-        largest = difference;
-        worst = j;
-      }
-    }
-    if (unbalanced > 0) {
-      warnings.push_back(absl::StrFormat(
-          "After weighting, %d of %d covariates still %s between arm \"%s\" and control by "
-          "more than 0.1 standard deviations, most of all \"%s\" (%.2f)%s.",
-          unbalanced, static_cast<int>(of_arm.after.size()), unbalanced == 1 ? "differs" : "differ",
-          arms[of_arm.arm], observations.covariate_names[worst], largest,
-          boosting ? "; --model linear may weight them better" : ""));
-    }
-    const Estimate& estimate = analysis.Of(of_arm.arm, Estimand::kAte, options.estimator);
-    if (of_arm.by_repeat.size() > 1) {
-      // The error of a median.
-      const double chance = 1.25 * DeviationOf(of_arm.by_repeat) /
-                            std::sqrt(static_cast<double>(of_arm.by_repeat.size()));
-      if (chance > kMostChance * estimate.standard_error) {
-        warnings.push_back(absl::StrFormat(
-            "The ATE of arm \"%s\" may move by %.2g with another --seed, which draws other folds: "
-            "give more --repeats.",
-            arms[of_arm.arm], chance));
-      }
-    }
-    const bool beyond = estimate.low > 0 || estimate.high < 0;
-    if (beyond && of_arm.critical_lambda < 1.2) {
-      warnings.push_back(absl::StrFormat(
-          "A hidden confounder that changes the odds of arm \"%s\" by a factor of %.2f would be "
-          "enough for an effect of 0.",
-          arms[of_arm.arm], of_arm.critical_lambda));
-    }
+    WarnOfContrast(analysis, observations, of_arm, arms[of_arm.arm], options, warnings);
   }
   if (analysis.failed_replicates > 0) {
     warnings.push_back(absl::StrCat(analysis.failed_replicates, " of ", options.bootstrap,
