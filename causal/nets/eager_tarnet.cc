@@ -3,6 +3,7 @@
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <iterator>
 
 namespace perennial::causal {
 namespace {
@@ -18,6 +19,11 @@ torch::nn::Sequential Stack(int64_t inputs, const std::vector<int64_t>& widths, 
   return stack;
 }
 
+torch::Tensor Floats(std::span<const float> values, at::IntArrayRef shape) {
+  // from_blob wants mutable pointers; nothing writes.
+  return torch::from_blob(const_cast<float*>(values.data()), shape).clone();
+}
+
 torch::Tensor Indices(const std::vector<int64_t>& indices) {
   return torch::tensor(indices, torch::kLong);
 }
@@ -30,6 +36,7 @@ struct EagerTarnet::State {
   std::vector<int32_t> treatment;
   torch::nn::Sequential trunk;
   torch::nn::Sequential heads[2];
+  std::vector<torch::Tensor> parameters;
   std::unique_ptr<torch::optim::Adam> optimizer;
 };
 
@@ -37,13 +44,12 @@ EagerTarnet::EagerTarnet(const EagerTarnetOptions& options) : state_(std::make_u
   at::set_num_threads(1);
   const auto n = static_cast<int64_t>(options.treatment.size());
   const auto features = static_cast<int64_t>(options.covariates.size()) / n;
-  // from_blob wants mutable pointers; nothing writes.
-  state_->covariates =
-      torch::from_blob(const_cast<float*>(options.covariates.data()), {n, features}).clone();
-  state_->outcome = torch::from_blob(const_cast<float*>(options.outcome.data()), {n}).clone();
+  state_->covariates = Floats(options.covariates, {n, features});
+  state_->outcome = Floats(options.outcome, {n});
   state_->treatment.assign(options.treatment.begin(), options.treatment.end());
   state_->trunk = Stack(features, options.trunk, /*linear=*/false);
-  std::vector<torch::Tensor> parameters = state_->trunk->parameters();
+  std::vector<torch::Tensor>& parameters = state_->parameters;
+  parameters = state_->trunk->parameters();
   for (torch::nn::Sequential& head : state_->heads) {
     head = Stack(options.trunk.back(), options.head, /*linear=*/true);
     for (const torch::Tensor& parameter : head->parameters()) parameters.push_back(parameter);
@@ -53,6 +59,14 @@ EagerTarnet::EagerTarnet(const EagerTarnetOptions& options) : state_(std::make_u
 }
 
 EagerTarnet::~EagerTarnet() = default;
+
+void EagerTarnet::SetParameters(const std::vector<std::span<const float>>& parameters) {
+  const torch::NoGradGuard no_grad;
+  TORCH_CHECK(parameters.size() == state_->parameters.size());
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    state_->parameters[i].copy_(Floats(parameters[i], state_->parameters[i].sizes()));
+  }
+}
 
 double EagerTarnet::Step(std::span<const int32_t> indices) {
   State& state = *state_;
@@ -72,6 +86,14 @@ double EagerTarnet::Step(std::span<const int32_t> indices) {
   loss.backward();
   state.optimizer->step();
   return loss.item<double>();
+}
+
+std::vector<float> EagerTarnet::Predict(int arm, std::span<const float> covariates) const {
+  const torch::NoGradGuard no_grad;
+  const int64_t features = state_->covariates.size(1);
+  const torch::Tensor x = Floats(covariates, {std::ssize(covariates) / features, features});
+  const torch::Tensor y = state_->heads[arm]->forward(state_->trunk->forward(x)).contiguous();
+  return {y.data_ptr<float>(), y.data_ptr<float>() + y.numel()};
 }
 
 }  // namespace perennial::causal

@@ -26,8 +26,15 @@ class EagerTarnet {
   explicit EagerTarnet(const EagerTarnetOptions& options);
   ~EagerTarnet();
 
+  // Weights [outputs, inputs], row by row, and biases of each layer: the trunk's, the control
+  // head's, the treated head's.
+  void SetParameters(const std::vector<std::span<const float>>& parameters);
+
   // A step on the mean squared error of the batch's own arms; returns it as it was before.
   double Step(std::span<const int32_t> indices);
+
+  // What the head of an arm says of units [m, features]: [m].
+  std::vector<float> Predict(int arm, std::span<const float> covariates) const;
 
  private:
   struct State;

@@ -58,7 +58,7 @@ struct NetOptions {
   // many strata of the propensity, both of a logistic regression: see objective.h.
   bool control_odds = false;
   int control_strata = 0;
-  bool anneal_beta = false;  // beta falls linearly, to 0 at the last step.
+  bool anneal_beta = false;  // Step s of S, s from 0, has beta times 1 - s / S.
   // Each arm weighs alike: w = 1 / (arms * share of the arm), arXiv:1606.03976, eq. 3.
   bool reweight_arms = false;
   Transductive transductive = Transductive::kNone;

@@ -1,9 +1,12 @@
 #include "causal/nets/net_regressor.h"
 
 #include <cmath>
+#include <memory>
 #include <vector>
 
+#include "causal/models/meta_learners.h"
 #include "common/random/stream.h"
+#include "common/record/safetensors.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -124,6 +127,65 @@ TEST(NetRegressorTest, IsRestoredBitForBitAndFitsAlike) {
   options.hidden = {7};
   EXPECT_THAT((*NetRegressor::Create(options))->Restore(fit->Serialize()).status().message(),
               HasSubstr("a network of these options"));
+}
+
+// The effect is 1 + x2 in lines, x1 decides who is treated and the outcome.
+Observations Confounded(int64_t n, uint64_t seed) {
+  random::Stream stream(seed);
+  Observations observations = {.covariate_names = {"x1", "x2"}};
+  for (int64_t i = 0; i < n; ++i) {
+    const double x1 = stream.Normal();
+    const double x2 = stream.Normal();
+    const int32_t t = stream.Uniform() < 1 / (1 + std::exp(-x1)) ? 1 : 0;
+    observations.covariates.insert(observations.covariates.end(), {x1, x2});
+    observations.treatment.push_back(t);
+    observations.outcome.push_back(3 + 2 * x1 + t * (1 + x2) + 0.1 * stream.Normal());
+  }
+  return observations;
+}
+
+TEST(NetRegressorTest, MetaLearnersOfItFindEffectsAndGoOnBitForBit) {
+  const Observations train = Confounded(500, 1);
+  const Observations test = Confounded(200, 2);
+  NetRegressorOptions small = Small();
+  small.hidden = {16};
+  small.steps = 600;
+  const std::shared_ptr<const Regressor> net = *NetRegressor::Create(small);
+  for (const MetaLearnerKind kind : {MetaLearnerKind::kS, MetaLearnerKind::kT, MetaLearnerKind::kX,
+                                     MetaLearnerKind::kR, MetaLearnerKind::kDr}) {
+    SCOPED_TRACE(static_cast<int>(kind));
+    const MetaLearnerOptions options = {
+        .kind = kind, .outcome = net, .effect = net, .propensity = net, .folds = 2};
+    const ModelFactory factory = *MetaLearner(options);
+    const auto create = [&] {
+      return *factory({.observations = train, .stream = random::Stream(3)});
+    };
+    const auto saved = [](const ModelFit& fit) {
+      record::SafetensorsWriter writer;
+      EXPECT_TRUE(fit.Save("fit.", writer).ok());
+      return *record::SafetensorsFile::Parse(*writer.Finish());
+    };
+    const auto whole = create();
+    ASSERT_TRUE(whole->Advance(whole->steps()).ok());
+    const Predictions predictions = *whole->Predict(test.x());
+    double squares = 0;
+    for (int64_t i = 0; i < test.size(); ++i) {
+      squares += std::pow(predictions.effect[0][i] - (1 + test.covariates[i * 2 + 1]), 2);
+    }
+    // The effects' own deviation is 1.
+    EXPECT_LT(std::sqrt(squares / static_cast<double>(test.size())), 0.3);
+
+    const auto first = create();
+    ASSERT_TRUE(first->Advance(1).ok());
+    const auto second = create();
+    ASSERT_TRUE(second->Load("fit.", saved(*first)).ok());
+    EXPECT_EQ(second->steps_done(), 1);
+    ASSERT_TRUE(second->Advance(second->steps()).ok());
+    EXPECT_EQ(second->Predict(test.x())->effect, predictions.effect);
+    const auto restored = RestoreMetaLearner(options, 2, 2, "fit.", saved(*second));
+    ASSERT_TRUE(restored.ok()) << restored.status().message();
+    EXPECT_EQ((*restored)->Predict(test.x())->effect, predictions.effect);
+  }
 }
 
 TEST(NetRegressorTest, SaysWhatIsWrong) {

@@ -1,6 +1,8 @@
 #include "causal/nets/objective.h"
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -108,7 +110,12 @@ Evaluated Evaluate(const Problem& problem, const ObjectiveOptions& options,
 double ErrorOfGradient(const Problem& problem, const ObjectiveOptions& options,
                        const ObjectiveBatch<double>& batch) {
   const Evaluated at = Evaluate(problem, options, batch, problem.row);
-  EXPECT_GT(at.losses.total(), 0);
+  // What is checked is there: each term that has a weight, and no other.
+  EXPECT_GT(at.losses.factual, 1e-3);
+  EXPECT_EQ(at.losses.propensity > 1e-5, options.propensity > 0);
+  EXPECT_EQ(at.losses.targeted > 1e-5, options.targeted > 0);
+  EXPECT_EQ(at.losses.balance > 1e-5, options.alpha > 0);
+  EXPECT_EQ(at.losses.control_balance > 1e-5, options.beta > 0);
   return testing::GradientError(
       [&](std::span<const double> row) {
         return Evaluate(problem, options, batch, row).losses.total();
@@ -141,6 +148,95 @@ TEST(ObjectiveTest, FactualLossIsTheWeightedMeanOfSquaredErrors) {
   }
   EXPECT_NEAR(evaluated.losses.factual, expected, 1e-12);
   EXPECT_EQ(evaluated.losses.total(), evaluated.losses.factual);
+}
+
+// A batch and losses of it that are recorded; see tools/oracles/nets.py.
+struct RecordedBatch {
+  int arms;
+  int64_t inputs, width;
+  std::vector<int64_t> labelled, unlabelled;
+  std::vector<double> parameters, x, outcome, binary_outcome, weights;
+  std::vector<std::vector<double>> odds;
+  std::vector<std::vector<int32_t>> strata;
+  std::vector<double> epsilon;
+};
+enum class Adjustment { kNone, kOdds, kStrata };
+struct Recorded {
+  ObjectiveOptions options;
+  Adjustment adjustment;
+  double beta_factor, term, total;
+  std::vector<double> gradient, epsilon_gradient;
+};
+TEST(ObjectiveTest, LossesAndGradientsAreThoseOfTorchAndPot) {
+  const std::vector<RecordedBatch> batches = {
+#define PERENNIAL_OBJECTIVE_BATCH_ORACLE
+#include "causal/nets/objective_oracle.inc"
+#undef PERENNIAL_OBJECTIVE_BATCH_ORACLE
+  };
+  const std::vector<Recorded> losses_of_it = {
+#define PERENNIAL_OBJECTIVE_ORACLE
+#include "causal/nets/objective_oracle.inc"
+#undef PERENNIAL_OBJECTIVE_ORACLE
+  };
+  const RecordedBatch& recorded = batches[0];
+  ASSERT_EQ(recorded.inputs, kInputs);
+  Problem problem(recorded.arms);
+  problem.network = *EffectNetwork::Create({.trunk = {recorded.width},
+                                            .head = {},
+                                            .activation = nn::Activation::kTanh,
+                                            .propensity = true},
+                                           kInputs, recorded.arms);
+  const nn::ParameterLayout& layout = problem.network.network.layout();
+  problem.row.assign(layout.size(), 0);
+  auto next = recorded.parameters.begin();
+  for (const nn::ParameterSlice& slice : layout.slices()) {
+    std::copy_n(next, slice.size, problem.row.begin() + slice.offset);
+    next += slice.size;
+  }
+  ASSERT_EQ(next, recorded.parameters.end());
+  problem.layout = {};
+  problem.rows = 0;
+  for (int arm = 0; arm < recorded.arms; ++arm) {
+    const int64_t labelled = recorded.labelled[arm];
+    const nn::RowRange all = {problem.rows, problem.rows + labelled + recorded.unlabelled[arm]};
+    problem.layout.arms.push_back(all);
+    problem.layout.labelled.push_back(arm == 0 ? nn::RowRange{all.end - labelled, all.end}
+                                               : nn::RowRange{all.begin, all.begin + labelled});
+    problem.rows = all.end;
+  }
+  problem.inputs = recorded.x;
+  problem.weights = recorded.weights;
+  problem.epsilon = recorded.epsilon;
+  for (const Recorded& expected : losses_of_it) {
+    const ObjectiveOptions& options = expected.options;
+    SCOPED_TRACE(::testing::Message()
+                 << "case " << &expected - losses_of_it.data() << ", binary " << options.binary
+                 << ", propensity " << options.propensity << ", targeted " << options.targeted
+                 << ", alpha " << options.alpha << " of kind "
+                 << static_cast<int>(options.balance.kind) << ", beta " << options.beta
+                 << " of distance " << static_cast<int>(options.control.distance) << ", adjustment "
+                 << static_cast<int>(expected.adjustment));
+    problem.outcome = options.binary ? recorded.binary_outcome : recorded.outcome;
+    ObjectiveBatch<double> batch = problem.Batch();
+    batch.beta_factor = expected.beta_factor;
+    if (expected.adjustment == Adjustment::kOdds) batch.control_weights = recorded.odds;
+    if (expected.adjustment == Adjustment::kStrata) batch.strata = recorded.strata;
+    const Evaluated evaluated = Evaluate(problem, options, batch, problem.row);
+    const ObjectiveLosses& losses = evaluated.losses;
+    EXPECT_NEAR(losses.propensity + losses.targeted + losses.balance + losses.control_balance,
+                expected.term, 1e-9);
+    EXPECT_NEAR(losses.total(), expected.total, 1e-9);
+    size_t place = 0;
+    for (const nn::ParameterSlice& slice : layout.slices()) {
+      for (int64_t i = 0; i < slice.size; ++i) {
+        EXPECT_NEAR(evaluated.gradient[slice.offset + i], expected.gradient[place++], 1e-8)
+            << slice.name << " " << i;
+      }
+    }
+    for (size_t i = 0; i < expected.epsilon_gradient.size(); ++i) {
+      EXPECT_NEAR(evaluated.epsilon_gradient[i], expected.epsilon_gradient[i], 1e-8);
+    }
+  }
 }
 
 TEST(ObjectiveTest, EveryTermsGradientIsThatOfFiniteDifferences) {
@@ -277,15 +373,72 @@ TEST(ObjectiveTest, ControlBalanceHoldsTreatedAgainstAllControls) {
   EXPECT_NEAR(evaluated.losses.control_balance, 3 * std::pow(mean[1] - mean[0], 2), 1e-12);
 }
 
-TEST(ObjectiveTest, StrataBalanceWithinThemselves) {
-  // Treated and controls in different strata have nothing to be held against.
-  Problem problem(2);
-  for (int64_t r = 0; r < problem.rows; ++r) {
-    problem.strata[0][r] = r < problem.layout.arms[0].end ? 0 : 1;
+// A network whose control head says the input itself, and a batch of these units.
+double ControlBalanceOf(const std::vector<double>& controls, const std::vector<double>& treated,
+                        Control::Distance distance, const std::vector<std::vector<double>>& odds,
+                        const std::vector<std::vector<int32_t>>& strata) {
+  const EffectNetwork network =
+      *EffectNetwork::Create({.trunk = {}, .head = {}, .shared = false}, 1, 2);
+  std::vector<double> row(network.network.layout().size());
+  for (const nn::ParameterSlice& slice : network.network.layout().slices()) {
+    if (slice.name == "arm_0.0.weight") row[slice.offset] = 1;
   }
-  ObjectiveBatch<double> batch = problem.Batch();
-  batch.strata = problem.strata;
-  EXPECT_EQ(Evaluate(problem, {.beta = 3}, batch, problem.row).losses.control_balance, 0);
+  std::vector<double> x = controls;
+  x.insert(x.end(), treated.begin(), treated.end());
+  const auto n = std::ssize(controls);
+  const auto rows = std::ssize(x);
+  const BatchLayout layout = {.arms = {{0, n}, {n, rows}}, .labelled = {{0, n}, {n, rows}}};
+  const std::vector<double> zeros(rows);
+  nn::Workspace<double> workspace(network.network, rows);
+  Objective<double> objective(network, {.beta = 1, .control = {.distance = distance}}, rows);
+  network.network.Forward<double>(row, kernels::MatrixView<const double>{x.data(), rows, 1, 1},
+                                  workspace, {.rows = objective.Ranges(layout)});
+  return objective
+      .Evaluate({.layout = &layout,
+                 .outcome = zeros,
+                 .weights = zeros,
+                 .control_weights = odds,
+                 .strata = strata},
+                workspace)
+      .control_balance;
+}
+
+TEST(ObjectiveTest, ControlsWeighAsTheirOdds) {
+  const std::vector<double> controls = {0, 2, 5}, treated = {1, 3};
+  // Of the mass, in order: 1/4 at 0 and 1/4 at 2 go to 1, 1/2 at 5 goes to 3. The weights of
+  // treated units have no say, nor has the scale of the others.
+  const std::vector<std::vector<double>> odds = {{3, 3, 6, 9, 1}};
+  EXPECT_NEAR(ControlBalanceOf(controls, treated, Control::Distance::kWasserstein1, odds, {}),
+              0.25 * 1 + 0.25 * 1 + 0.5 * 2, 1e-12);
+  EXPECT_NEAR(ControlBalanceOf(controls, treated, Control::Distance::kWasserstein2, odds, {}),
+              0.25 * 1 + 0.25 * 1 + 0.5 * 4, 1e-12);
+  // Means 2 and 3; variances 1 and 1/4 * 9 + 1/4 * 1 + 1/2 * 4.
+  EXPECT_NEAR(ControlBalanceOf(controls, treated, Control::Distance::kMean, odds, {}), 1, 1e-12);
+  EXPECT_NEAR(ControlBalanceOf(controls, treated, Control::Distance::kMoments, odds, {}),
+              1 + std::pow(std::sqrt(4.5) - 1, 2), 1e-12);
+  // Without: 1/3 at 0 and 1/6 at 2 go to 1, 1/6 at 2 and 1/3 at 5 to 3; the mean is 7 / 3.
+  EXPECT_NEAR(ControlBalanceOf(controls, treated, Control::Distance::kWasserstein1, {}, {}),
+              (2.0 + 1 + 1 + 4) / 6, 1e-12);
+  EXPECT_NEAR(ControlBalanceOf(controls, treated, Control::Distance::kMean, {}, {}), 1.0 / 9,
+              1e-12);
+}
+
+TEST(ObjectiveTest, StrataBalanceWithinThemselves) {
+  const std::vector<double> controls = {0, 2, 5, 100}, treated = {1, 4, 7};
+  // Stratum 0 holds {0, 2} against 1, with a share 1/3 of the treated, stratum 1 {5} against
+  // {4, 7}, with 2/3; the control of stratum 2 has nobody to be held against.
+  const std::vector<std::vector<int32_t>> strata = {{0, 0, 1, 2, 0, 1, 1}};
+  EXPECT_NEAR(ControlBalanceOf(controls, treated, Control::Distance::kWasserstein1, {}, strata),
+              1.0 / 3 * 1 + 2.0 / 3 * (1 + 2) / 2, 1e-12);
+  EXPECT_NEAR(ControlBalanceOf(controls, treated, Control::Distance::kMean, {}, strata),
+              1.0 / 3 * 0 + 2.0 / 3 * 0.25, 1e-12);
+  // Without: a quarter of the mass each at 0, 2, 5, 100, a third at 1, 4, 7.
+  EXPECT_NEAR(ControlBalanceOf(controls, treated, Control::Distance::kWasserstein1, {}, {}),
+              (3 * 1 + 1 * 1 + 2 * 2 + 2 * 1 + 1 * 2 + 3 * 93) / 12.0, 1e-12);
+  // Treated and controls in different strata have nothing to be held against.
+  EXPECT_EQ(ControlBalanceOf(controls, treated, Control::Distance::kWasserstein1, {},
+                             {{0, 0, 0, 0, 1, 1, 1}}),
+            0);
 }
 
 TEST(ObjectiveTest, TreatedOnlyLeavesControlsAlone) {
