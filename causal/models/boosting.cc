@@ -4,7 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <numeric>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -14,6 +14,9 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
 #include "causal/data/held_out.h"
+#include "causal/data/logit.h"
+#include "causal/estimators/logistic.h"
+#include "causal/estimators/ridge.h"
 #include "common/base/crc32c.h"
 #include "common/base/excerpt.h"
 #include "common/base/logging.h"
@@ -43,7 +46,7 @@ using Booster = std::unique_ptr<void, FreeBooster>;
 constexpr int64_t kChunk = 1 << 14;
 
 // Serialised form: header, then body.
-constexpr absl::string_view kMagic = "pnboost1";
+constexpr absl::string_view kMagic = "pnboost2";
 constexpr size_t kHeaderBytes = 8 + 4 + 8;
 
 template <typename T>
@@ -62,13 +65,42 @@ bool Take(absl::string_view& bytes, T& value) {
   return true;
 }
 
-// What is stored. prediction = centre + scale * trees(x); without trees the centre.
+// What is stored. prediction = centre + scale * link(line(x) + trees(x)), with the logistic
+// function as the link of a binary target, none for others; without trees the centre.
 struct Model {
   int64_t features = 0;
   double centre = 0;
   double scale = 1;
+  bool binary = false;
+  std::optional<LinearFit> line;
   std::string trees;  // LightGBM's text; empty: none.
 };
+
+void AppendLine(std::string& bytes, const std::optional<LinearFit>& line) {
+  Append(bytes, static_cast<uint8_t>(line.has_value()));
+  if (!line) return;
+  Append(bytes, line->mean);
+  for (const double value : line->center) Append(bytes, value);
+  for (const double value : line->coefficients) Append(bytes, value);
+}
+
+// False for bytes that are none, or have numbers that are not finite.
+bool TakeLine(absl::string_view& bytes, int64_t features, std::optional<LinearFit>& line) {
+  uint8_t has_line = 0;
+  if (!Take(bytes, has_line) || has_line > 1) return false;
+  if (has_line == 0) return true;
+  if (features > static_cast<int64_t>(bytes.size())) return false;
+  line.emplace();
+  line->center.resize(features);
+  line->coefficients.resize(features);
+  if (!Take(bytes, line->mean) || !std::isfinite(line->mean)) return false;
+  for (std::vector<double>* values : {&line->center, &line->coefficients}) {
+    for (double& value : *values) {
+      if (!Take(bytes, value) || !std::isfinite(value)) return false;
+    }
+  }
+  return true;
+}
 
 class BoostedTrees : public Regression {
  public:
@@ -117,12 +149,20 @@ class BoostedTrees : public Regression {
       int64_t count = 0;
       const int returned = LGBM_BoosterPredictForMat(
           booster_.get(), data, kLgbmFloat64, static_cast<int32_t>(rows),
-          static_cast<int32_t>(x.columns), /*row_major=*/1, kLgbmPredictNormal, /*start=*/0,
-          /*iterations=*/-1, "num_threads=1 verbosity=-1", &count, predicted.data() + begin);
+          static_cast<int32_t>(x.columns), /*row_major=*/1,
+          model_.line ? kLgbmPredictRawScore : kLgbmPredictNormal, /*start=*/0, /*iterations=*/-1,
+          "num_threads=1 verbosity=-1", &count, predicted.data() + begin);
       CHECK_EQ(returned, 0) << LGBM_GetLastError();
       CHECK_EQ(count, rows);
     }
-    for (double& value : predicted) value = model_.centre + model_.scale * value;
+    for (int64_t i = 0; i < x.rows; ++i) {
+      double value = predicted[i];
+      if (model_.line) {
+        value += model_.line->Predict(x.row(i));
+        if (model_.binary) value = Sigmoid(value);
+      }
+      predicted[i] = model_.centre + model_.scale * value;
+    }
   }
 
   std::string Serialize() const override {
@@ -130,6 +170,8 @@ class BoostedTrees : public Regression {
     Append(body, model_.features);
     Append(body, model_.centre);
     Append(body, model_.scale);
+    Append(body, static_cast<uint8_t>(model_.binary));
+    AppendLine(body, model_.line);
     body += model_.trees;
     std::string bytes(kMagic);
     Append(bytes, base::MaskCrc32c(base::Crc32c(body)));
@@ -150,6 +192,7 @@ struct Sample {
   std::vector<double> x;         // [n, p]
   std::vector<float> y;          // [n]
   std::vector<float> weight;     // [n]; empty: all 1.
+  std::vector<double> start;     // [n], what trees are added to; empty: the mean.
   std::vector<int32_t> cluster;  // [n]; empty: each unit is its own.
   int64_t features = 0;
 };
@@ -170,6 +213,11 @@ absl::StatusOr<Dataset> MakeDataset(const Sample& sample, const std::string& par
     PERENNIAL_RETURN_IF_ERROR(
         LightGbm(LGBM_DatasetSetField(handle, "weight", sample.weight.data(), rows, kLgbmFloat32),
                  "weights"));
+  }
+  if (!sample.start.empty()) {
+    PERENNIAL_RETURN_IF_ERROR(LightGbm(
+        LGBM_DatasetSetField(handle, "init_score", sample.start.data(), rows, kLgbmFloat64),
+        "the linear fit"));
   }
   return dataset;
 }
@@ -237,8 +285,9 @@ Sample Part(const Sample& sample, const std::vector<char>& held, bool of) {
 struct Boosted {
   Dataset training;
   Dataset validation;
-  Booster booster;  // Last, so that it is freed before its data.
+  Booster booster;  // After its data, so that it is freed before them.
   int best = -1;    // Trees to keep; -1: all.
+  double loss = std::numeric_limits<double>::infinity();  // Least, of held-out units.
 };
 
 // `validation` may be null: no stopping.
@@ -259,7 +308,6 @@ absl::StatusOr<Boosted> Boost(const BoostingOptions& options, int rounds,
   }
   // Without a draw, the next round would find no split either.
   const bool draws = options.feature_fraction < 1 || options.row_fraction < 1;
-  double least = std::numeric_limits<double>::infinity();
   int since = 0;
   for (int round = 0; round < rounds; ++round) {
     int finished = 0;
@@ -272,8 +320,8 @@ absl::StatusOr<Boosted> Boost(const BoostingOptions& options, int rounds,
     PERENNIAL_RETURN_IF_ERROR(
         LightGbm(LGBM_BoosterGetEval(handle, 1, &count, &loss), "the loss of held-out units"));
     CHECK_EQ(count, 1);
-    if (loss < least) {
-      least = loss;
+    if (loss < boosted.loss) {
+      boosted.loss = loss;
       since = 0;
       PERENNIAL_RETURN_IF_ERROR(
           LightGbm(LGBM_BoosterGetCurrentIteration(handle, &boosted.best), "counting trees"));
@@ -284,22 +332,117 @@ absl::StatusOr<Boosted> Boost(const BoostingOptions& options, int rounds,
   return boosted;
 }
 
-absl::StatusOr<std::string> Trees(const BoostingOptions& options, const Sample& all, bool binary,
-                                  const random::Stream& stream) {
-  const std::string parameters = Parameters(options, binary, stream.Split("trees"));
-  const std::vector<char> held = HeldOut(options, all, binary, stream.Split("held out"));
+// Penalties that held-out units choose from, and what is taken where there are none.
+constexpr double kLogisticPenalties[] = {1e-4, 1e-3, 1e-2, 1e-1, 1};
+constexpr double kLogisticPenalty = 1e-2;
+
+// Fits a line to the sample: ridge regression, or log odds with the penalty.
+absl::StatusOr<LinearFit> LineOf(const Sample& sample, bool binary, double penalty) {
+  const kernels::MatrixView<const double> x = {sample.x.data(), std::ssize(sample.y),
+                                               sample.features, sample.features};
+  const std::vector<double> weights(sample.weight.begin(), sample.weight.end());
+  if (!binary) {
+    const std::vector<double> y(sample.y.begin(), sample.y.end());
+    return FitRidge(x, y, weights, {.cross_validation = true});
+  }
+  std::vector<int32_t> class_of(sample.y.size());
+  std::ranges::copy(sample.y, class_of.begin());
+  PERENNIAL_ASSIGN_OR_RETURN(LogisticFit fit,
+                             FitLogistic(x, class_of, 2, weights, {.penalty = penalty}));
+  return LinearFit{.center = std::move(fit.center),
+                   .coefficients = std::move(fit.coefficients),
+                   .mean = fit.mean[0],
+                   .penalty = penalty};
+}
+
+void SetStart(const LinearFit& line, Sample& sample) {
+  sample.start.resize(sample.y.size());
+  for (size_t i = 0; i < sample.y.size(); ++i) {
+    sample.start[i] = line.Predict(sample.x.data() + static_cast<int64_t>(i) * sample.features);
+  }
+}
+
+// The penalty of least logistic loss.
+absl::StatusOr<double> ChosenPenalty(const Sample& training, Sample& validation) {
+  double chosen = kLogisticPenalty;
+  double least = std::numeric_limits<double>::infinity();
+  for (const double penalty : kLogisticPenalties) {
+    PERENNIAL_ASSIGN_OR_RETURN(const LinearFit line, LineOf(training, true, penalty));
+    SetStart(line, validation);
+    double loss = 0;
+    for (size_t i = 0; i < validation.y.size(); ++i) {
+      const double weight = validation.weight.empty() ? 1 : validation.weight[i];
+      loss += weight * (Softplus(validation.start[i]) - validation.y[i] * validation.start[i]);
+    }
+    if (loss < least) {
+      least = loss;
+      chosen = penalty;
+    }
+  }
+  return chosen;
+}
+
+// What held-out units say: whether to start from a line, of which penalty, and how many trees to
+// add.
+struct Stopped {
+  std::optional<LinearFit> line;  // Of the other units.
+  double penalty = kLogisticPenalty;
+  Boosted boosted;
+};
+
+absl::StatusOr<Stopped> Stop(const BoostingOptions& options, const std::string& parameters,
+                             bool binary, Sample training, Sample validation) {
+  Stopped best;
+  if (options.start != BoostingStart::kLinear) {
+    PERENNIAL_ASSIGN_OR_RETURN(best.boosted,
+                               Boost(options, options.rounds, parameters, training, &validation));
+    if (options.start == BoostingStart::kMean) return best;
+  }
+  // A line of the training units alone: held-out ones shall be as new to it as to the trees.
+  Stopped linear;
+  if (binary) {
+    PERENNIAL_ASSIGN_OR_RETURN(linear.penalty, ChosenPenalty(training, validation));
+  }
+  PERENNIAL_ASSIGN_OR_RETURN(linear.line, LineOf(training, binary, linear.penalty));
+  SetStart(*linear.line, training);
+  SetStart(*linear.line, validation);
+  PERENNIAL_ASSIGN_OR_RETURN(linear.boosted,
+                             Boost(options, options.rounds, parameters, training, &validation));
+  if (best.boosted.booster != nullptr && best.boosted.loss <= linear.boosted.loss) return best;
+  return linear;
+}
+
+// Adds trees, and the line that they are added to, to the model.
+absl::Status Grow(const BoostingOptions& options, Sample all, const random::Stream& stream,
+                  Model& model) {
+  const std::string parameters = Parameters(options, model.binary, stream.Split("trees"));
+  const std::vector<char> held = HeldOut(options, all, model.binary, stream.Split("held out"));
   int rounds = options.rounds;
+  bool from_line = options.start != BoostingStart::kMean;
+  double penalty = kLogisticPenalty;
   if (std::ranges::count(held, 1) > 0) {
-    const Sample validation = Part(all, held, true);
-    PERENNIAL_ASSIGN_OR_RETURN(const Boosted stopped, Boost(options, rounds, parameters,
-                                                            Part(all, held, false), &validation));
-    if (!options.refit) return TextOf(stopped.booster.get(), stopped.best);
+    PERENNIAL_ASSIGN_OR_RETURN(
+        Stopped stopped,
+        Stop(options, parameters, model.binary, Part(all, held, false), Part(all, held, true)));
+    if (!options.refit) {
+      model.line = std::move(stopped.line);
+      PERENNIAL_ASSIGN_OR_RETURN(model.trees,
+                                 TextOf(stopped.boosted.booster.get(), stopped.boosted.best));
+      return absl::OkStatus();
+    }
     // No tree at all: no split was found, and one round says so again.
-    rounds = std::max(stopped.best, 1);
+    rounds = std::max(stopped.boosted.best, 1);
+    from_line = stopped.line.has_value();
+    penalty = stopped.penalty;
+  }
+  if (from_line) {
+    PERENNIAL_ASSIGN_OR_RETURN(model.line, LineOf(all, model.binary, penalty));
+    SetStart(*model.line, all);
   }
   PERENNIAL_ASSIGN_OR_RETURN(const Boosted boosted,
                              Boost(options, rounds, parameters, all, nullptr));
-  return TextOf(boosted.booster.get(), boosted.best);
+  PERENNIAL_ASSIGN_OR_RETURN(model.trees, TextOf(boosted.booster.get(), boosted.best));
+  return absl::OkStatus();
 }
 
 absl::Status CheckTargets(const RegressionData& data) {
@@ -395,7 +538,8 @@ absl::StatusOr<std::unique_ptr<Regression>> Boosting::Fit(const RegressionData& 
     low = std::min(low, data.y[unit]);
     high = std::max(high, data.y[unit]);
   }
-  Model model{.features = p, .centre = std::clamp(sum / sum_of_weights, low, high)};
+  Model model{
+      .features = p, .centre = std::clamp(sum / sum_of_weights, low, high), .binary = data.binary};
   double squares = 0;
   for (const int32_t unit : units) {
     squares += weight(unit) * (data.y[unit] - model.centre) * (data.y[unit] - model.centre);
@@ -427,7 +571,7 @@ absl::StatusOr<std::unique_ptr<Regression>> Boosting::Fit(const RegressionData& 
   if (std::ranges::all_of(units, [&](int32_t unit) { return weight(unit) == weight(units[0]); })) {
     sample.weight.clear();
   }
-  PERENNIAL_ASSIGN_OR_RETURN(model.trees, Trees(options_, sample, data.binary, data.stream));
+  PERENNIAL_RETURN_IF_ERROR(Grow(options_, std::move(sample), data.stream, model));
   // As Restore does it, so that a restored model predicts the same bits.
   return BoostedTrees::Create(std::move(model));
 }
@@ -451,10 +595,13 @@ absl::StatusOr<std::unique_ptr<Regression>> Boosting::Restore(const std::string&
     return absl::DataLossError("boosted trees: the checksum does not fit: the bytes are damaged");
   }
   Model model;
+  uint8_t binary = 0;
   if (!Take(rest, model.features) || !Take(rest, model.centre) || !Take(rest, model.scale) ||
-      model.features < 0 || !std::isfinite(model.centre) || !std::isfinite(model.scale)) {
-    return absl::DataLossError("boosted trees: the scaling is not valid");
+      !Take(rest, binary) || model.features < 0 || binary > 1 || !std::isfinite(model.centre) ||
+      !std::isfinite(model.scale) || !TakeLine(rest, model.features, model.line)) {
+    return absl::DataLossError("boosted trees: the scaling or the linear fit is not valid");
   }
+  model.binary = binary == 1;
   model.trees = std::string(rest);
   return BoostedTrees::Create(std::move(model));
 }

@@ -7,6 +7,11 @@
 // that varies by 1 loses no digits. Units of weight 0 are left out. A target that is constant, or
 // that has no covariates, is its weighted mean.
 //
+// With BoostingStart::kLinear the trees are added to a linear fit (ridge regression, its penalty by
+// generalised cross-validation; of a binary target logistic regression, its penalty by the held-out
+// units), so that they need not build slopes out of steps. Small trees that stop early leave a part
+// of each slope, and where a covariate moves both treatment and outcome, that part is bias.
+//
 // Equal data, options and stream give equal bytes, in any number of threads at once: LightGBM runs
 // with deterministic=true, force_row_wise=true, num_threads=1 and a seed from the stream. The
 // stream matters for the units held out, for shares below 1, and beyond 200,000 units, where bins
@@ -16,10 +21,10 @@
 //   PERENNIAL_ASSIGN_OR_RETURN(const auto fit, boosting->Fit({.x = x, .y = y, .stream = stream}));
 //   fit->Predict(x_new, predicted);
 //
-// Serialize: "pnboost1", a masked CRC-32C and the length of what follows, then that: the scaling
-// and LightGBM's own text. Damaged bytes are refused before LightGBM's parser sees them. A checksum
-// is no signature, and that parser is not hardened: a model file that somebody made on purpose can
-// do harm, so load none from a source that you do not trust.
+// Serialize: "pnboost2", a masked CRC-32C and the length of what follows, then that: the scaling,
+// the linear fit and LightGBM's own text. Damaged bytes are refused before LightGBM's parser sees
+// them. A checksum is no signature, and that parser is not hardened: a model file that somebody
+// made on purpose can do harm, so load none from a source that you do not trust.
 #ifndef PERENNIAL_CAUSAL_MODELS_BOOSTING_H_
 #define PERENNIAL_CAUSAL_MODELS_BOOSTING_H_
 
@@ -30,6 +35,10 @@
 #include "causal/models/regressor.h"
 
 namespace perennial::causal {
+
+// The mean, a linear fit, or of these two the one with the smaller loss on the held-out units
+// (where there are none, the linear fit).
+enum class BoostingStart { kMean, kLinear, kBetter };
 
 // Many small trees, as many as held-out units ask for, then fitted to all units. The defaults were
 // chosen for the X-learner, on the ten development sets of ACIC 2016 and on noisy outcomes (setting
@@ -49,6 +58,8 @@ struct BoostingOptions {
   int patience = 50;  // At least 1.
   // After stopping, all units are fitted anew, in as many rounds as were kept.
   bool refit = true;
+  // What trees are added to.
+  BoostingStart start = BoostingStart::kMean;
 };
 
 class Boosting : public Regressor {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "causal/estimators/ridge.h"
 #include "common/testing/mutation.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -183,8 +184,10 @@ TEST(BoostingTest, TwoLeavesTheSizeOfTheLeastAreNeededForASplit) {
 TEST(BoostingTest, EqualFitsAreEqualBytesInAnyNumberOfThreads) {
   for (const bool binary : {false, true}) {
     const Data data = OracleData(true, binary);
-    const BoostingOptions options = {
-        .feature_fraction = .5, .row_fraction = .7, .early_stopping_share = .2};
+    const BoostingOptions options = {.feature_fraction = .5,
+                                     .row_fraction = .7,
+                                     .early_stopping_share = .2,
+                                     .start = BoostingStart::kLinear};
     const std::string alone = FitTo(options, data.regression(binary))->Serialize();
     std::vector<std::string> together(4);
     std::vector<std::thread> threads;
@@ -416,14 +419,128 @@ TEST(BoostingTest, ClustersOfOneUnitChangeNothing) {
   EXPECT_EQ(FitTo({}, regression)->Serialize(), alone);
 }
 
+// Of `units` of which each has `columns` normal covariates, and a target that is their function.
+template <typename Target>
+Data NormalData(int units, int columns, Target target) {
+  Data data{.columns = columns};
+  random::Stream stream(11);
+  for (int i = 0; i < units; ++i) {
+    for (int c = 0; c < columns; ++c) data.x.push_back(stream.Normal());
+    data.y.push_back(target(data.x.data() + i * columns, stream));
+  }
+  return data;
+}
+
+TEST(BoostingTest, FromALinearStartALineIsFoundAndGoesOn) {
+  const auto line = [](const double* x) { return 7 + 2 * x[0] - x[1]; };
+  const Data data = NormalData(200, 3, [&](const double* x, random::Stream&) { return line(x); });
+  const auto fit = FitTo({.start = BoostingStart::kLinear}, data.regression());
+  const Data beyond = {.columns = 3, .x = {10, -10, 0, 0, 0, 5, 1, 1, 1}, .y = {0, 0, 0}};
+  const std::vector<double> predicted = Predicted(*fit, beyond.view());
+  for (int i = 0; i < 3; ++i) EXPECT_NEAR(predicted[i], line(beyond.x.data() + 3 * i), 1e-3) << i;
+  // From the mean trees are flat beyond the units.
+  EXPECT_LT(Predicted(*FitTo({}, data.regression()), beyond.view())[0], line(beyond.x.data()) - 10);
+}
+
+TEST(BoostingTest, FromALinearStartTreesAreFittedToWhatTheLineLeaves) {
+  for (const bool weighted : {false, true}) {
+    const Data data = OracleData(weighted, false);
+    const auto line = FitRidge(data.view(), data.y, data.weights, {.cross_validation = true});
+    ASSERT_TRUE(line.ok()) << line.status();
+    Data left = data;
+    for (size_t i = 0; i < left.y.size(); ++i) left.y[i] -= line->Predict(data.x.data() + 4 * i);
+    const std::vector<double> trees = FittedValues(Plain(), left);
+    const std::vector<double> both =
+        FittedValues(Plain([](auto& o) { o.start = BoostingStart::kLinear; }), data);
+    for (size_t i = 0; i < both.size(); ++i) {
+      EXPECT_NEAR(both[i], line->Predict(data.x.data() + 4 * i) + trees[i], .02) << i;
+    }
+  }
+}
+
+// Log odds that no line has: the shares of four cells, of which trees see each.
+TEST(BoostingTest, FromALinearStartProbabilitiesFollowTheShares) {
+  const double share[] = {.1, .6, .9, .2};
+  Data data{.columns = 2};
+  for (int i = 0; i < 2000; ++i) {
+    const int cell = i % 4;
+    data.x.insert(data.x.end(), {static_cast<double>(cell / 2), static_cast<double>(cell % 2)});
+    data.y.push_back(i / 4 % 10 < std::lround(10 * share[cell]) ? 1 : 0);
+  }
+  const std::vector<double> fitted =
+      FittedValues(Plain([](auto& o) { o.start = BoostingStart::kLinear; }), data, /*binary=*/true);
+  for (int cell = 0; cell < 4; ++cell) EXPECT_NEAR(fitted[cell], share[cell], 1e-3) << cell;
+}
+
+TEST(BoostingTest, FromALinearStartProbabilitiesGoOnAsALogisticCurve) {
+  const Data data = NormalData(2000, 2, [](const double* x, random::Stream& stream) {
+    return stream.Uniform() < 1 / (1 + std::exp(-1 - 2 * x[0])) ? 1.0 : 0.0;
+  });
+  const Data beyond = {.columns = 2, .x = {-6, 0, 6, 0, -3, 0}, .y = {0, 0, 0}};
+  const std::vector<double> started =
+      Predicted(*FitTo({.start = BoostingStart::kLinear}, data.regression(true)), beyond.view());
+  EXPECT_LT(started[0], 1e-4);
+  EXPECT_GT(started[1], 1 - 1e-4);
+  EXPECT_NEAR(started[2], 1 / (1 + std::exp(5)), .005);
+  EXPECT_GT(Predicted(*FitTo({}, data.regression(true)), beyond.view())[0], 1e-3);
+}
+
+TEST(BoostingTest, TheBetterStartIsTheOneThatHeldOutUnitsPrefer) {
+  const auto bytes = [](const Data& data, bool binary, BoostingStart start, bool refit,
+                        double share = .2) {
+    return FitTo({.early_stopping_share = share, .refit = refit, .start = start},
+                 data.regression(binary))
+        ->Serialize();
+  };
+  using enum BoostingStart;
+  for (const bool binary : {false, true}) {
+    for (const bool refit : {false, true}) {
+      const Data line = NormalData(300, 3, [&](const double* x, random::Stream& stream) {
+        const double y = 2 * x[0] - x[1] + stream.Normal();
+        return binary ? (y > 0 ? 1 : 0) : y;
+      });
+      EXPECT_NE(bytes(line, binary, kLinear, refit), bytes(line, binary, kMean, refit));
+      EXPECT_EQ(bytes(line, binary, kBetter, refit), bytes(line, binary, kLinear, refit));
+      // A hill, of which a line sees nothing but noise.
+      const Data hill = NormalData(300, 20, [&](const double* x, random::Stream& stream) {
+        const double y = (std::abs(x[0]) < .7 ? 2 : -2) + stream.Normal();
+        return binary ? (y > 0 ? 1 : 0) : y;
+      });
+      EXPECT_EQ(bytes(hill, binary, kBetter, refit), bytes(hill, binary, kMean, refit));
+      EXPECT_EQ(bytes(hill, binary, kBetter, refit, 0), bytes(hill, binary, kLinear, refit, 0));
+    }
+  }
+}
+
+// As many covariates as there are units in the arm of a small study, none of which says anything.
+TEST(BoostingTest, ALinearStartDoesNotFitNoise) {
+  for (const bool binary : {false, true}) {
+    const Data data = NormalData(100, 60, [&](const double*, random::Stream& stream) {
+      const double noise = stream.Normal();
+      return binary ? (noise > 0 ? 1 : 0) : noise;
+    });
+    const Data fresh = NormalData(300, 60, [](const double*, random::Stream&) { return 0.0; });
+    const auto deviation = [&](const BoostingOptions& options) {
+      double sum = 0;
+      for (const double value : Predicted(*FitTo(options, data.regression(binary)), fresh.view())) {
+        sum += std::pow(value - (binary ? .5 : 0), 2);
+      }
+      return std::sqrt(sum / 300);
+    };
+    EXPECT_LT(deviation({.start = BoostingStart::kLinear}), binary ? .2 : .4) << binary;
+  }
+}
+
 TEST(BoostingTest, ARestoredFitPredictsTheSameBits) {
   for (const bool binary : {false, true}) {
-    const Data data = OracleData(true, binary);
-    const auto fit = FitTo(Plain(), data.regression(binary));
-    const auto restored = Restored(fit->Serialize());
-    ASSERT_TRUE(restored.ok()) << restored.status();
-    EXPECT_EQ(Predicted(**restored, data.view()), Predicted(*fit, data.view()));
-    EXPECT_EQ((*restored)->Serialize(), fit->Serialize());
+    for (const BoostingStart start : {BoostingStart::kMean, BoostingStart::kLinear}) {
+      const Data data = OracleData(true, binary);
+      const auto fit = FitTo(Plain([&](auto& o) { o.start = start; }), data.regression(binary));
+      const auto restored = Restored(fit->Serialize());
+      ASSERT_TRUE(restored.ok()) << restored.status();
+      EXPECT_EQ(Predicted(**restored, data.view()), Predicted(*fit, data.view()));
+      EXPECT_EQ((*restored)->Serialize(), fit->Serialize());
+    }
   }
   const auto constant = FitTo(Plain(), Steps(2, 2).regression());
   const auto restored = Restored(constant->Serialize());
@@ -515,7 +632,7 @@ TEST(BoostingTest, DataThatDoNotFitAreNamed) {
 TEST(BoostingTest, BytesOfSomethingElseAreRefused) {
   EXPECT_EQ(Restored("").status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(Restored("tree\nversion=v4\n").status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(Restored("pnboost1").status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(Restored("pnboost2").status().code(), absl::StatusCode::kDataLoss);
 }
 
 // Whatever is changed, LightGBM's parser does not see it.
@@ -523,6 +640,12 @@ TEST(BoostingTest, DamagedBytesAreRefused) {
   const std::string small =
       FitTo(Plain([](auto& o) { o.rounds = 2; }), Steps(0, 1).regression())->Serialize();
   const std::string constant = FitTo(Plain(), Steps(1, 1).regression())->Serialize();
+  const std::string line = FitTo(Plain([](auto& o) {
+                                   o.rounds = 1;
+                                   o.start = BoostingStart::kLinear;
+                                 }),
+                                 Steps(0, 1).regression())
+                               ->Serialize();
   for (size_t i = 0; i < small.size(); ++i) {
     std::string damaged = small;
     damaged[i] = static_cast<char>(damaged[i] ^ (1 << i % 8));
@@ -530,11 +653,11 @@ TEST(BoostingTest, DamagedBytesAreRefused) {
     EXPECT_FALSE(Restored(small.substr(0, i)).ok()) << i << " bytes";
   }
   testing::RunMutations(
-      {.corpus = {small, constant}, .tokens = {"pnboost1", "num_leaves=", "Tree=1"}},
+      {.corpus = {small, constant, line}, .tokens = {"pnboost2", "num_leaves=", "Tree=1"}},
       [&](absl::string_view bytes) {
         const auto fit = Restored(std::string(bytes));
         if (fit.ok()) {
-          EXPECT_TRUE(bytes == small || bytes == constant);
+          EXPECT_TRUE(bytes == small || bytes == constant || bytes == line);
         }
         return fit.status();
       });

@@ -16,13 +16,15 @@ inline constexpr int kLgbmFloat32 = 0;
 inline constexpr int kLgbmFloat64 = 1;
 // What is predicted: in the units of the target, through the link.
 inline constexpr int kLgbmPredictNormal = 0;
+// Sums of trees, before the link.
+inline constexpr int kLgbmPredictRawScore = 1;
 
 const char* LGBM_GetLastError();
 
 // Parameters are `key=value` with blanks between them. `reference` (or null): its bins are used.
 int LGBM_DatasetCreateFromMat(const void* data, int type, int32_t rows, int32_t columns,
                               int row_major, const char* parameters, void* reference, void** out);
-// "label", "weight": float32. Copies.
+// "label", "weight": float32; "init_score": float64, what trees are added to. Copies.
 int LGBM_DatasetSetField(void* dataset, const char* field, const void* values, int count, int type);
 int LGBM_DatasetFree(void* dataset);
 
