@@ -148,11 +148,17 @@ class RecordReader {
 
  private:
   absl::Status TooLong() const {
-    const std::string message =
-        absl::StrCat("the record is longer than max_record_bytes, ", options_.max_record_bytes);
-    return open_quote_ == nullptr
-               ? ErrorOfRecord(message)
-               : ErrorAt(open_quote_, absl::StrCat(message, "; is the quote here never closed?"));
+    if (const char* quote = first_broken_quote_ != nullptr ? first_broken_quote_ : open_quote_;
+        quote != nullptr) {
+      return ErrorAt(quote,
+                     absl::StrCat("the quote that begins here is probably never closed, since its "
+                                  "row is longer than ",
+                                  options_.max_record_bytes,
+                                  " bytes; close or remove it, or shorten the cell"));
+    }
+    return ErrorOfRecord(
+        absl::StrCat("the row is longer than ", options_.max_record_bytes,
+                     " bytes; is this a table, a line a row? Shorten or leave out its long cells"));
   }
 
   // Takes more of the file behind what is not used yet.
@@ -183,6 +189,7 @@ class RecordReader {
     scratch_.clear();
     in_scratch_.clear();
     open_quote_ = nullptr;
+    first_broken_quote_ = nullptr;
     quoted_ = false;
     int64_t breaks = 0;
     const char* p = begin_;
@@ -247,6 +254,7 @@ class RecordReader {
     quoted_ = true;
     const char* piece = p;
     size_t scratch = kInPlace;
+    const int64_t breaks_before = breaks;
     while (true) {
       for (; p != end_ && *p != '"'; ++p) {
         const uint8_t kind = classes_[static_cast<uint8_t>(*p)];
@@ -255,6 +263,7 @@ class RecordReader {
         high |= kind == kHigh;
         breaks += kind == kLineFeed;
       }
+      if (breaks > breaks_before && first_broken_quote_ == nullptr) first_broken_quote_ = raw;
       if (p == end_) {
         if (!at_end_) return false;
         return ErrorAt(raw, "the quote that begins here is never closed");
@@ -308,6 +317,7 @@ class RecordReader {
   std::string scratch_;  // Cells with doubled quotes, undone.
   std::vector<std::pair<size_t, size_t>> in_scratch_;
   const char* open_quote_ = nullptr;
+  const char* first_broken_quote_ = nullptr;  // Of the first cell with a line break in it.
   bool quoted_ = false;
 };
 

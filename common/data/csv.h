@@ -80,6 +80,7 @@ struct CsvColumn {
   std::vector<std::string> missing_words = {};  // As "NA": each but the empty one, once.
   std::vector<std::string> false_words = {};    // As a boolean column spells them, each once.
   std::vector<std::string> true_words = {};
+  bool labelled = false;  // In Stata: its numbers have value labels, which are passed over.
 };
 
 class CsvTable {

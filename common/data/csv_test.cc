@@ -221,7 +221,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(CsvTest, LimitsAreNamed) {
   EXPECT_THAT(ErrorOf("a,b\n1,2\n1234567,2\n", {.max_record_bytes = 8}),
-              StartsWith("t.csv:3: the record is longer than max_record_bytes, 8"));
+              StartsWith("t.csv:3: the row is longer than 8 bytes; is this a table"));
   EXPECT_THAT(ErrorOf("a,b,c\n1,2,3\n", {.max_columns = 2}),
               StartsWith("t.csv:1: 3 columns are more than max_columns, 2"));
   EXPECT_THAT(ErrorOf("a\n1\n", {.delimiter = 'x'}), HasSubstr("delimiter must be"));
@@ -277,8 +277,18 @@ TEST(CsvTest, QuoteLeftOpenInALargeFileIsFoundAtTheLimit) {
   const absl::Status status = ReadCsv(Write("open_quote.csv", text)).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()),
-              HasSubstr("open_quote.csv:2:3: the record is longer than max_record_bytes, 1048576; "
-                        "is the quote here never closed?"));
+              HasSubstr("open_quote.csv:2:3: the quote that begins here is probably never closed, "
+                        "since its row is longer than 1048576 bytes; close or remove it"));
+}
+
+// The quotes that follow close it, and open others, in turn.
+TEST(CsvTest, AQuoteLeftOpenIsNamedWhereItBeganThoughOthersFollow) {
+  const std::string text = "a,b,c\n\"1\",\"x,\n\n2\",\"y\n3\n4\n";
+  EXPECT_THAT(ErrorOf(text + std::string(40, 'z') + "\"\n5,6,7\n", {.max_record_bytes = 30}),
+              StartsWith("t.csv:2:5: the quote that begins here is probably never closed"));
+  // A quoted cell within its line has nothing to do with it.
+  EXPECT_THAT(ErrorOf("a,b\n\"1\"," + std::string(40, 'z') + "\n", {.max_record_bytes = 30}),
+              StartsWith("t.csv:2: the row is longer than 30 bytes"));
 }
 
 TEST(CsvTest, MissingFileIsNotFoundAndNamed) {

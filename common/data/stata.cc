@@ -33,6 +33,7 @@ struct Variable {
   std::string name;
   Kind kind = Kind::kByte;
   int64_t bytes = 1;
+  bool labelled = false;
 };
 
 struct Layout {
@@ -221,7 +222,9 @@ absl::StatusOr<Layout> OldLayout(Reader& reader) {
   PERENNIAL_RETURN_IF_ERROR(reader.Take(2 * (count + 1), "sort order").status());
   const uint64_t format_bytes = layout.version == 113 ? 12 : 49;
   PERENNIAL_RETURN_IF_ERROR(reader.Take(format_bytes * count, "formats").status());
-  PERENNIAL_RETURN_IF_ERROR(reader.Take(33 * count, "names of value labels").status());
+  PERENNIAL_ASSIGN_OR_RETURN(const absl::string_view labels,
+                             reader.Take(33 * count, "names of value labels"));
+  for (size_t i = 0; i < count; ++i) layout.variables[i].labelled = labels[33 * i] != '\0';
   PERENNIAL_RETURN_IF_ERROR(reader.Take(81 * count, "variable labels").status());
   while (true) {
     PERENNIAL_ASSIGN_OR_RETURN(const uint64_t type, reader.Number(1, "characteristics"));
@@ -265,7 +268,8 @@ absl::StatusOr<Layout> NewLayout(Reader& reader) {
   PERENNIAL_RETURN_IF_ERROR(reader.Take(timestamp, "timestamp").status());
   PERENNIAL_RETURN_IF_ERROR(reader.Tag("</timestamp></header>"));
 
-  // Places of the 14 parts of the file. Used are those of the types, the names and the data.
+  // Places of the 14 parts of the file. Used are those of the types, the names, the names of value
+  // labels and the data.
   PERENNIAL_RETURN_IF_ERROR(reader.Tag("<map>"));
   uint64_t places[14];
   for (uint64_t& place : places) {
@@ -291,6 +295,15 @@ absl::StatusOr<Layout> NewLayout(Reader& reader) {
     if (!variable) return UnknownType(reader, i, type);
     variable->name = Decoded(names.substr(name_bytes * i, name_bytes), layout.version);
     layout.variables.push_back(*std::move(variable));
+  }
+
+  // No more than a hint for the user: a file is read without them.
+  if (reader.GoTo(places[6], "names of value labels").ok() &&
+      reader.Tag("<value_label_names>").ok()) {
+    const auto labels = reader.Take(name_bytes * count, "names of value labels");
+    for (size_t i = 0; labels.ok() && i < count; ++i) {
+      layout.variables[i].labelled = (*labels)[name_bytes * i] != '\0';
+    }
   }
 
   PERENNIAL_RETURN_IF_ERROR(reader.GoTo(places[9], "data"));
@@ -376,6 +389,7 @@ absl::StatusOr<CsvTable> ParseStata(absl::string_view bytes, absl::string_view n
         column.codes.push_back(code->second);
       }
     } else {
+      column.labelled = variable.labelled;
       column.numbers.reserve(layout.rows);
       for (int64_t row = 0; row < layout.rows; ++row) {
         const double value = Value(first + row * width, variable.kind, layout.big_endian);

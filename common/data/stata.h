@@ -8,7 +8,8 @@
 //                                    code -1
 // Text of formats before 118 is Latin-1 and comes out as UTF-8; so does text of later ones that is
 // not UTF-8, as converted files have it. Value labels, variable labels and formats are passed over:
-// a labelled variable is its numbers. Refused by name: strL, and aliases of Stata 18.
+// a labelled variable is its numbers, and CsvColumn::labelled says so. Refused by name: strL, and
+// aliases of Stata 18.
 //
 // Files are untrusted: every length is checked against the bytes that are there before anything is
 // allocated. Errors: InvalidArgument, one line, naming the file; NotFound and the like if it cannot

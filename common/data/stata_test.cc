@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -90,6 +91,36 @@ TEST(StataTest, CharacteristicsAndValueLabelsArePassedOver) {
   const CsvTable table = Table(Bytes("labelled"));
   EXPECT_THAT(table.Numbers("a_byte").value(), ElementsAre(0, 1, 0));
   EXPECT_THAT(table.Numbers("an_int").value(), ElementsAre(-32767, 258, 32740));
+}
+
+TEST(StataTest, ColumnsWhoseValueLabelsArePassedOverAreKnown) {
+  const auto labelled = [](const std::string& bytes) {
+    std::vector<std::string> names;
+    const CsvTable table = Table(bytes);
+    for (const CsvColumn& column : table.columns()) {
+      if (column.labelled) names.push_back(column.name);
+    }
+    return names;
+  };
+  EXPECT_THAT(labelled(Bytes("labelled")), ElementsAre("a_byte"));
+  for (const char* name : {"format113", "format114", "format118"}) {
+    EXPECT_THAT(labelled(Bytes(name)), ElementsAre()) << name;
+  }
+  // The third of 33 bytes each, behind 6 types, names, 7 places of the sort order and 6 formats.
+  const size_t third = 4 + 2 + 4 + 81 + 18 + 6 + 33 * 6 + 2 * 7 + 49 * 6 + 33 * 2;
+  EXPECT_THAT(labelled(Bytes("format114").replace(third, 3, "sex")), ElementsAre("a_long"));
+  // Of later formats the second variable is given a label's name, in fields of 33 and 129 bytes.
+  for (const auto& [name, bytes] :
+       {std::pair("format117", 33), std::pair("format117_big_endian", 33),
+        std::pair("format118", 129), std::pair("format119", 129)}) {
+    const std::string data = Bytes(name);
+    const size_t names = data.find("<value_label_names>") + 19;
+    EXPECT_THAT(labelled(std::string(data).replace(names + bytes, 3, "sex")), ElementsAre("an_int"))
+        << name;
+    // A file without that part is read all the same.
+    EXPECT_THAT(labelled(With(data, "<value_label_names>", "<value_label_NAMES>")), ElementsAre())
+        << name;
+  }
 }
 
 TEST(StataTest, TextOfANewFileThatIsNotUtf8IsLatin1AndEqualTextsShareACode) {

@@ -27,6 +27,9 @@ namespace {
 
 constexpr char kSuffix[] = ".textproto";
 constexpr char kSetFlag[] = "--set ";
+// Of a listing.
+constexpr size_t kTerminalWidth = 80;
+constexpr size_t kNameColumns = 17;
 
 // As messages name it.
 std::string OverrideText(absl::string_view override_text) {
@@ -134,9 +137,17 @@ absl::StatusOr<std::string> ListingText(const Line& line) {
   for (const ReadyConfig& config : configs) {
     PERENNIAL_ASSIGN_OR_RETURN(const std::string contents, base::ReadFile(config.path));
     const absl::string_view first = *absl::StrSplit(contents, '\n').begin();
-    absl::StrAppendFormat(&text, "  %-15s %s%s\n", config.name,
-                          absl::StripPrefix(absl::StripPrefix(first, "#"), " "),
-                          config.name == line.default_config() ? " (default)" : "");
+    const std::string what = absl::StrCat(absl::StripPrefix(absl::StripPrefix(first, "#"), " "),
+                                          config.name == line.default_config() ? " (default)" : "");
+    std::string row = absl::StrFormat("  %-15s", config.name);
+    for (const absl::string_view word : absl::StrSplit(what, ' ')) {
+      if (row.size() + 1 + word.size() > kTerminalWidth && row.size() > kNameColumns) {
+        absl::StrAppend(&text, row, "\n");
+        row.assign(kNameColumns, ' ');
+      }
+      absl::StrAppend(&row, " ", word);
+    }
+    absl::StrAppend(&text, row, "\n");
   }
   return text;
 }

@@ -30,7 +30,7 @@ struct Configuration {
 absl::StatusOr<Configuration> LoadConfiguration(const Line& line, const CommandLine& command,
                                                 const Surroundings& surroundings);
 
-// The ready configurations, one a line: name and the comment in its first line.
+// The ready configurations: name and the comment in the first line of each, in lines of 80 columns.
 absl::StatusOr<std::string> ListingText(const Line& line);
 
 // Parses and validates every ready configuration of a line, as --config would; each line has a test

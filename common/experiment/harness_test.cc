@@ -20,6 +20,9 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "common/base/file_io.h"
 #include "common/base/status_macros.h"
 #include "common/experiment/configuration.h"
@@ -673,6 +676,22 @@ TEST_F(HarnessTest, MistakesAreOneClearLine) {
   EXPECT_THAT(ErrorOf({"--out", "file"}), HasSubstr("file"));
   EXPECT_THAT(ErrorOf({"--out", "file/run"}), HasSubstr("file"));
   EXPECT_FALSE(std::filesystem::exists(folder_ + "/runs"));
+}
+
+TEST_F(HarnessTest, ListingAndHelpKeepToEightyColumns) {
+  for (const char* flag : {"--list", "--help"}) {
+    ASSERT_TRUE(RunWith({flag}).ok());
+    size_t longest = 0;
+    for (const absl::string_view line : absl::StrSplit(out_, '\n')) {
+      EXPECT_LE(line.size(), 80u) << line;
+      longest = std::max(longest, line.size());
+    }
+    EXPECT_GT(longest, 70u);
+    // No word is lost or parted.
+    EXPECT_THAT(out_, HasSubstr("  long            A longer walk. Its comment goes on"));
+    EXPECT_THAT(absl::StrReplaceAll(out_, {{"\n                 ", ""}}),
+                HasSubstr("for more than a line, as all comments of ready configurations may."));
+  }
 }
 
 TEST_F(HarnessTest, ListHelpAndDryRunWriteNothing) {

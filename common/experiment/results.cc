@@ -695,7 +695,9 @@ absl::StatusOr<RunReport> MakeReport(const std::vector<FinishedUnit>& units,
   document.AddSection("Results");
   PERENNIAL_ASSIGN_OR_RETURN(const std::vector<report::Table> tables,
                              HeadlineTables(results, headlines, context.failed));
-  for (const report::Table& table : tables) document.AddTable(Shortened(table));
+  for (const report::Table& table : tables) {
+    if (!table.rows.empty()) document.AddTable(Shortened(table));
+  }
   PERENNIAL_RETURN_IF_ERROR(AddBars(results, headlines, document));
   PERENNIAL_RETURN_IF_ERROR(AddCurves(units, document));
   AddMatrices(units, document);

@@ -272,6 +272,17 @@ TEST(ResultsTest, EqualCurvesKeepTheirOrderEvenIfXFallsBack) {
   EXPECT_THAT(report->html, Not(HasSubstr("over those that have one")));
 }
 
+TEST(ResultsTest, ATableOfHeadlinesThatNoMethodHasIsLeftOut) {
+  FinishedUnit unit = MakeUnit("naive", "0", 0.5);
+  const auto some = MakeReport({unit}, kHeadlines, {.title = "t"});
+  unit.results.measurements = {{"other", "fraction", 0.5}};
+  const std::string caption = HeadlineTables(Summarize({unit}), kHeadlines)->at(0).caption;
+  const auto none = MakeReport({unit}, kHeadlines, {.title = "t"});
+  ASSERT_TRUE(some.ok() && none.ok());
+  EXPECT_THAT(some->html, HasSubstr(caption));
+  EXPECT_THAT(none->html, Not(HasSubstr(caption)));
+}
+
 TEST(ResultsTest, TheScaleOfAMatrixIsZeroToOneForSharesOnly) {
   FinishedUnit unit = MakeUnit("naive", "0", 0.5);
   const auto shares = MakeReport({unit}, kHeadlines, {.title = "t"});

@@ -689,6 +689,7 @@ absl::Status ExperimentRun::Finish(const std::vector<FinishedUnit>& finished,
 
 void ExperimentRun::ShowTables(const std::vector<report::Table>& tables) const {
   for (const report::Table& table : tables) {
+    if (table.rows.empty()) continue;  // No unit has a metric of its.
     surroundings_.out << "\n" << report::TerminalTable(table);
   }
 }
