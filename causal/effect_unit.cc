@@ -8,9 +8,11 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "causal/diagnostics/covariate_balance.h"
 #include "causal/estimators/logistic.h"
 #include "causal/estimators/selection.h"
 #include "causal/models/boosting.h"
+#include "causal/nets/net_fit.h"
 #include "common/base/logging.h"
 #include "common/base/status_macros.h"
 #include "common/population/guarded.h"
@@ -28,6 +30,7 @@ constexpr char kBootstrapPrefix[] = "bootstrap.";
 constexpr char kOutcomeUnit[] = "outcome";
 constexpr char kSquaredUnit[] = "outcome^2";
 constexpr char kShareUnit[] = "fraction";
+constexpr char kDeviationUnit[] = "sd";
 
 double Mean(const std::vector<double>& values) {
   double sum = 0;
@@ -206,7 +209,8 @@ absl::Status EffectUnit::Measure() {
   if (options_.intervals.has_value()) PERENNIAL_RETURN_IF_ERROR(MeasureIntervals(in, out));
   PERENNIAL_RETURN_IF_ERROR(MeasurePolicy(in, out));
   if (options_.selection_share > 0) PERENNIAL_RETURN_IF_ERROR(MeasureSelection());
-  return options_.average.has_value() ? MeasureAverages() : absl::OkStatus();
+  if (options_.average.has_value()) PERENNIAL_RETURN_IF_ERROR(MeasureAverages());
+  return MeasureRepresentation();
 }
 
 absl::Status EffectUnit::MeasureIntervals(const Predictions& in, const Predictions& out) {
@@ -385,6 +389,23 @@ absl::Status EffectUnit::MeasureAverages() {
       add("_bias", kOutcomeUnit, estimate.value - truth);
       add("_covered", kShareUnit, estimate.low <= truth && truth <= estimate.high ? 1 : 0);
     }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status EffectUnit::MeasureRepresentation() {
+  // A T-net has none, an ensemble several.
+  const auto* const net = dynamic_cast<const NetFit*>(work_->fit.get());
+  if (net == nullptr) return absl::OkStatus();
+  const Observations& units = work_->split.in;
+  const absl::StatusOr<std::vector<float>> features = net->Features(units.x());
+  if (absl::IsUnimplemented(features.status())) return absl::OkStatus();
+  PERENNIAL_RETURN_IF_ERROR(features.status());
+  for (int arm = 1; arm < units.arms; ++arm) {
+    const auto balance = RepresentationBalance(*features, units.treatment, arm, {});
+    if (!balance.ok()) continue;  // An arm without units.
+    measurements_.push_back({absl::StrCat("representation_smd", Suffix(arm - 1)), kDeviationUnit,
+                             SummaryOf(*balance).mean_difference});
   }
   return absl::OkStatus();
 }

@@ -8,6 +8,10 @@
 // tells the effect on the treated (two arms), att_error and att_bias are against its finding, which
 // has an error of its own: att_experiment, att_experiment_standard_error.
 //
+// Of networks with features that the arms share: representation_smd, the mean magnitude of the
+// features' standardised differences (diagnostics/covariate_balance.h) between an arm and control,
+// over the units seen: what balance of representations is there to lower.
+//
 // With a selection_share: selection_factual_loss, selection_pehe_nn, selection_dr_loss and
 // selection_r_loss (estimators/selection.h), whose nuisances are boosted trees in each arm and a
 // logistic regression of the arm, fitted to the units seen.
@@ -129,6 +133,7 @@ class EffectUnit final : public population::Unit {
   absl::Status MeasurePolicy(const Predictions& in, const Predictions& out);
   absl::Status MeasureSelection();
   absl::Status MeasureAverages();
+  absl::Status MeasureRepresentation();
 
   EffectUnitOptions options_;
   population::UnitPlan plan_;

@@ -11,6 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "causal/causal.pb.h"
 #include "causal/effect_unit.h"
+#include "causal/findings.h"
 #include "causal/registry.h"
 #include "causal/selection_table.h"
 #include "causal/sources.h"
@@ -138,6 +139,17 @@ std::vector<experiment::Headline> CausalLine::headlines() const {
       {.metric = "sqrt_pehe_out", .label = "sqrt PEHE, out", .heavy_tailed = true, .wins = true},
       {.metric = "ate_error", .label = "ATE error", .heavy_tailed = true},
       {.metric = "att_error", .label = "ATT error", .heavy_tailed = true}};
+}
+
+absl::StatusOr<std::vector<experiment::Finding>> CausalLine::Findings(
+    const google::protobuf::Message& message,
+    const std::vector<record::SummaryResult>& results) const {
+  PERENNIAL_ASSIGN_OR_RETURN(std::vector<experiment::Finding> findings,
+                             EstimatesWithoutTruth(results));
+  if (std::optional<experiment::Finding> information = InformationOf(Cast(message))) {
+    findings.push_back(*std::move(information));
+  }
+  return findings;
 }
 
 absl::Status CausalLine::AddPlots(const google::protobuf::Message& message,

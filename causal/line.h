@@ -26,6 +26,9 @@ class CausalLine final : public experiment::Line {
   absl::StatusOr<std::unique_ptr<experiment::Experiment>> Prepare(
       const google::protobuf::Message& config, const std::string& data_folder) const override;
   std::vector<experiment::Headline> headlines() const override;
+  absl::StatusOr<std::vector<experiment::Finding>> Findings(
+      const google::protobuf::Message& config,
+      const std::vector<record::SummaryResult>& results) const override;
   absl::Status AddPlots(const google::protobuf::Message& config,
                         const std::vector<experiment::FinishedUnit>& units,
                         report::Document& document) const override;

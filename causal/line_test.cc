@@ -1,16 +1,24 @@
 #include "causal/line.h"
 
 #include <cmath>
+#include <cstdint>
+#include <iterator>
 #include <memory>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "causal/causal.pb.h"
+#include "causal/data/split.h"
+#include "causal/effect_unit.h"
+#include "causal/nets/net_fit.h"
 #include "causal/registry.h"
+#include "causal/sources.h"
 #include "common/config/textproto.h"
 #include "common/experiment/configuration.h"
 #include "common/population/unit.h"
+#include "common/record/summary.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -59,6 +67,37 @@ double Metric(const population::Unit& unit, const std::string& name) {
   return std::nan("");
 }
 
+// Of a network fitted as a unit's is: the mean of |m_1 - m_0| / sqrt((s_1^2 + s_0^2) / 2) over its
+// features, of the units that it has seen.
+double MeanDifferenceOfFeatures(const CausalConfig& config, int method, uint64_t seed) {
+  const auto drawn = (*MakeSampleSource(config.data(), ""))->Realise(seed);
+  const auto split = SplitUnits(drawn->units, config.split().test_share(), SplitStream(seed));
+  const Observations& in = split->in;
+  FitData data = {.observations = in, .stream = FitStream(seed)};
+  data.observations.truth.reset();
+  const auto net = NetFit::Create(
+      NetOptionsOf(Override(config.net(), config.methods(method).net())), std::move(data));
+  EXPECT_TRUE(net.ok()) << net.status();
+  EXPECT_TRUE((*net)->Advance((*net)->steps()).ok());
+  const std::vector<float> features = *(*net)->Features(in.x());
+  const int64_t width = std::ssize(features) / in.size();
+  double mean = 0;
+  for (int64_t j = 0; j < width; ++j) {
+    double n[2] = {}, sum[2] = {}, squares[2] = {};
+    for (int64_t i = 0; i < in.size(); ++i) {
+      const double value = features[i * width + j];
+      n[in.treatment[i]] += 1;
+      sum[in.treatment[i]] += value;
+      squares[in.treatment[i]] += value * value;
+    }
+    double pooled = 0;
+    for (const int t : {0, 1}) pooled += (squares[t] - sum[t] * sum[t] / n[t]) / (n[t] - 1) / 2;
+    mean +=
+        std::abs(sum[1] / n[1] - sum[0] / n[0]) / std::sqrt(pooled) / static_cast<double>(width);
+  }
+  return mean;
+}
+
 TEST(CausalLineTest, ReadyConfigurationsAreValid) {
   const absl::Status valid = experiment::CheckReadyConfigs(CausalLine());
   EXPECT_TRUE(valid.ok()) << valid.message();
@@ -101,6 +140,37 @@ TEST(CausalLineTest, CrossFittedAveragesHaveIntervalsThatHoldTheTruth) {
   }
   // 95 %, less four standard errors.
   EXPECT_GE(covered, 32);
+}
+
+TEST(CausalLineTest, BalanceOfRepresentationsIsMeasuredAndAlphaLowersIt) {
+  CausalConfig config = Parse(R"(
+    data { honest { n: 400 kappa: 2 } }
+    net { trunk: [16, 16] head: [8] steps: 400 batch_size: 100 learning_rate: 0.003 evaluate_every: 50 }
+    methods { name: "none" net { alpha: 0 } }
+    methods { name: "balanced" net { alpha: 10 } }
+    methods { name: "averages" net { alpha: 10 } average { folds: 2 } }
+    methods { name: "t_net" net { shared: false } }
+    methods { name: "ensemble" net { ensemble: 2 } }
+    methods { ols_2 {} }
+  )");
+  ASSERT_TRUE(CausalLine().FinishConfig(config).ok());
+  for (int seed = 0; seed < 3; ++seed) {
+    const auto units = Units(config, seed);
+    for (const auto& unit : units) ASSERT_TRUE(unit->Advance(10000).ok());
+    const double without = Metric(*units[0], "representation_smd");
+    const double with = Metric(*units[1], "representation_smd");
+    EXPECT_GT(without, 0.1);
+    EXPECT_LT(with, 0.7 * without);
+    EXPECT_GT(with, 0);
+    EXPECT_EQ(Metric(*units[2], "representation_smd"), with);
+    EXPECT_NEAR(without, MeanDifferenceOfFeatures(config, 0, seed), 1e-9);
+    EXPECT_NEAR(with, MeanDifferenceOfFeatures(config, 1, seed), 1e-9);
+    for (size_t i = 3; i < units.size(); ++i) {
+      for (const population::Measurement& measurement : units[i]->Results().measurements) {
+        EXPECT_NE(measurement.metric, "representation_smd") << units[i]->key().method;
+      }
+    }
+  }
 }
 
 TEST(CausalLineTest, IntervalsOfEffectsAreAsWideAsTheirReplicatesSay) {
@@ -278,7 +348,7 @@ TEST(CausalLineTest, AMethodsNetStandsOnTopOfTheConfigurations) {
   CausalConfig config = Parse(R"(
     data { ihdp {} }
     net { trunk: [8, 8] steps: 40 representation { distance: SINKHORN } }
-    methods { name: "own" net { trunk: [5] alpha: 2 representation { iterations: 3 } } })");
+    methods { name: "own" net { trunk: [5] alpha: 2 representation { iterations: 3 cost: EUCLIDEAN } } })");
   ASSERT_TRUE(CausalLine().FinishConfig(config).ok());
   const NetOptions options = NetOptionsOf(Override(config.net(), config.methods(0).net()));
   EXPECT_THAT(options.network.trunk, ::testing::ElementsAre(5));
@@ -287,9 +357,29 @@ TEST(CausalLineTest, AMethodsNetStandsOnTopOfTheConfigurations) {
   EXPECT_EQ(options.objective.alpha, 2);
   EXPECT_EQ(options.objective.balance.kind, DiscrepancyKind::kSinkhorn);
   EXPECT_EQ(options.objective.balance.iterations, 3);
+  EXPECT_EQ(options.objective.balance.cost, TransportCost::kEuclidean);
+  EXPECT_EQ(NetOptionsOf(config.net()).objective.balance.cost, TransportCost::kSquaredEuclidean);
   // Defaults are part of the configuration, so of the fingerprint.
   EXPECT_TRUE(config.net().has_learning_rate());
   EXPECT_TRUE(config.net().representation().has_debiased());
+}
+
+TEST(CausalLineTest, ARunSaysWhatNetworksSawAndEstimatesWithoutTruth) {
+  CausalConfig config = Parse(kSmall);
+  ASSERT_TRUE(CausalLine().FinishConfig(config).ok());
+  const record::SummaryResult estimate = {.method = "ols_1",
+                                          .group = "nhefs",
+                                          .metric = "ate",
+                                          .unit = "outcome",
+                                          .over = "realisation",
+                                          .values = {{"0", 3}}};
+  const auto findings = CausalLine().Findings(config, {estimate});
+  ASSERT_TRUE(findings.ok()) << findings.status();
+  ASSERT_EQ(findings->size(), 2u);
+  EXPECT_THAT((*findings)[0].table.rows, ::testing::Contains(::testing::Contains("3.000")));
+  EXPECT_THAT((*findings)[1].table.rows,
+              ::testing::ElementsAre(
+                  ::testing::ElementsAre("balanced", "training units; covariates of test units")));
 }
 
 TEST(CausalLineTest, SaysWhatIsWrongWithMethods) {

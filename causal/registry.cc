@@ -98,6 +98,9 @@ DiscrepancyConfig DiscrepancyOf(const RepresentationConfig& config) {
   discrepancy.epsilon = config.regularization();
   discrepancy.iterations = config.iterations();
   discrepancy.debiased = config.debiased();
+  if (config.cost() == RepresentationConfig::EUCLIDEAN) {
+    discrepancy.cost = TransportCost::kEuclidean;
+  }
   return discrepancy;
 }
 
@@ -127,7 +130,8 @@ absl::StatusOr<ModelFactory> MakeMetaLearner(const MethodConfig& method, const N
                             .min_data_in_leaf = boosting.min_data_in_leaf(),
                             .lambda = boosting.lambda(),
                             .early_stopping_share = boosting.early_stopping_share(),
-                            .patience = boosting.patience()}));
+                            .patience = boosting.patience(),
+                            .start = static_cast<BoostingStart>(boosting.start())}));
       options.propensity = options.outcome;
       break;
     }

@@ -11,17 +11,29 @@
 // of the predictions: a method's `average` is not looked at.
 //
 // With --out each seed has a folder seed_<seed> there:
-//   sample.json          sample, group, seed, units, features, arms, binary_outcome
+//   sample.json          sample, group, seed, units, features, arms, binary_outcome; truth, where
+//                        it is known, over all units: ate, att, atc (over controls), effect_sd, and
+//                        where propensities are known propensity_lowest and propensity_highest,
+//                        outside_05_95, the share of units with one outside [0.05, 0.95], and
+//                        confounding_r2, of the regression of mu0 on the logit of the propensity
+//                        (null if one of them does not vary); of more arms than two a list, an
+//                        object a treated arm
 //   x.npy [n, p], t.npy [n], y.npy [n], mu<a>.npy [n], E[Y(a) | X] where it is known
+//   e.npy [n], P(T = 1 | X) where it is known; e<a>.npy of more arms than two
+//   ycf.npy [n]          the outcome in the other of two arms with the same noise, where outcomes
+//                        are simulated as mean and noise: y - mu<t> + mu<1 - t>
 //   in.npy, out.npy      rows that models are fitted to, and the others
 //   <method>_effect.npy [arms - 1, n], <method>_outcome.npy [arms, n]   predictions, of all rows
 //   <method>.<parameter>.npy   initial weights of a network, <method>.features.0.weight.npy; not
 //                              of ensembles
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <iostream>
 #include <memory>
 #include <numeric>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -30,7 +42,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "causal/causal.pb.h"
+#include "causal/data/acic2017.h"
+#include "causal/data/logit.h"
 #include "causal/data/sample_source.h"
 #include "causal/data/split.h"
 #include "causal/effect_unit.h"
@@ -50,6 +65,7 @@
 #include "common/experiment/configuration.h"
 #include "common/experiment/surroundings.h"
 #include "common/record/safetensors.h"
+#include "common/stats/correlation.h"
 
 namespace perennial::causal {
 namespace {
@@ -72,8 +88,12 @@ void Append(const Observations& more, Observations& all) {
   append(more.outcome, all.outcome);
   append(more.cluster, all.cluster);
   if (!more.truth.has_value()) all.truth.reset();
-  for (int arm = 0; all.truth.has_value() && arm < all.arms; ++arm) {
+  if (!all.truth.has_value()) return;
+  auto& propensity = all.truth->propensity;
+  if (more.truth->propensity.empty()) propensity.clear();
+  for (int arm = 0; arm < all.arms; ++arm) {
     append(more.truth->mean_outcome[arm], all.truth->mean_outcome[arm]);
+    if (!propensity.empty()) append(more.truth->propensity[arm], propensity[arm]);
   }
 }
 
@@ -116,7 +136,63 @@ absl::Status WriteRows(const std::string& path, const std::vector<std::vector<do
   return data::WriteNpy<double>(path, {std::ssize(rows), std::ssize(rows[0])}, values);
 }
 
-absl::Status WriteSample(const Sample& sample, const std::string& group,
+// Whether Y(a) is E[Y(a) | X] and the same noise for both arms.
+bool SharesNoise(const DataConfig& data, const Observations& units) {
+  if (units.arms != 2 || units.binary_outcome || !units.truth.has_value()) return false;
+  switch (data.kind_case()) {
+    case DataConfig::kIhdp:
+    case DataConfig::kNieWager:
+    case DataConfig::kKangSchafer:
+    case DataConfig::kNews:
+    case DataConfig::kHonest:
+      return true;
+    case DataConfig::kAcic2017:
+      return Acic2017Setting(data.acic2017().setting()).error != Acic2017Error::kNonadditive;
+    default:
+      return false;
+  }
+}
+
+// Of an arm against control.
+absl::StatusOr<std::string> TruthText(const Observations& all, int arm) {
+  const Truth& truth = *all.truth;
+  double sum[3] = {};  // Over all units, those of the arm, controls.
+  double count[3] = {};
+  double squares = 0;
+  const auto effect = [&](int64_t i) {
+    return truth.mean_outcome[arm][i] - truth.mean_outcome[0][i];
+  };
+  for (int64_t i = 0; i < all.size(); ++i) {
+    for (const int over : {0, all.treatment[i] == arm ? 1 : all.treatment[i] == 0 ? 2 : -1}) {
+      if (over < 0) continue;
+      sum[over] += effect(i);
+      count[over] += 1;
+    }
+  }
+  const double ate = sum[0] / count[0];
+  for (int64_t i = 0; i < all.size(); ++i) squares += (effect(i) - ate) * (effect(i) - ate);
+  base::JsonObject json;
+  json.Add("ate", ate).Add("att", sum[1] / count[1]).Add("atc", sum[2] / count[2]);
+  json.Add("effect_sd", std::sqrt(squares / count[0]));
+  if (truth.propensity.empty()) return json.Text();
+  const std::vector<double>& e = truth.propensity[arm];
+  std::vector<double> logits;
+  double outside = 0;
+  for (const double p : e) {
+    logits.push_back(Logit(p));
+    outside += p < 0.05 || p > 0.95 ? 1 : 0;
+  }
+  PERENNIAL_ASSIGN_OR_RETURN(const stats::Correlation correlation,
+                             stats::PearsonCorrelation(logits, truth.mean_outcome[0]));
+  const std::optional<double> r = correlation.coefficient;
+  return json.Add("propensity_lowest", std::ranges::min(e))
+      .Add("propensity_highest", std::ranges::max(e))
+      .Add("outside_05_95", outside / static_cast<double>(e.size()))
+      .AddRaw("confounding_r2", r ? base::JsonNumber(*r * *r) : "null")
+      .Text();
+}
+
+absl::Status WriteSample(const Sample& sample, const SampleSource& source, const DataConfig& data,
                          const std::string& folder) {
   PERENNIAL_RETURN_IF_ERROR(base::MakeFolders(folder));
   const auto path = [&](absl::string_view name) {
@@ -131,14 +207,40 @@ absl::Status WriteSample(const Sample& sample, const std::string& group,
     PERENNIAL_RETURN_IF_ERROR(
         data::WriteNpy<double>(path(absl::StrCat("mu", arm)), {n}, all.truth->mean_outcome[arm]));
   }
+  if (all.truth.has_value() && !all.truth->propensity.empty()) {
+    for (int arm = all.arms == 2 ? 1 : 0; arm < all.arms; ++arm) {
+      PERENNIAL_RETURN_IF_ERROR(data::WriteNpy<double>(
+          path(all.arms == 2 ? "e" : absl::StrCat("e", arm)), {n}, all.truth->propensity[arm]));
+    }
+  }
+  if (SharesNoise(data, all)) {
+    const auto& mean = all.truth->mean_outcome;
+    std::vector<double> counterfactual = all.outcome;
+    for (int64_t i = 0; i < n; ++i) {
+      const int32_t arm = all.treatment[i];
+      counterfactual[i] += mean[1 - arm][i] - mean[arm][i];
+    }
+    PERENNIAL_RETURN_IF_ERROR(data::WriteNpy<double>(path("ycf"), {n}, counterfactual));
+  }
   PERENNIAL_RETURN_IF_ERROR(
       data::WriteNpy<int32_t>(path("in"), {std::ssize(sample.in)}, sample.in));
   PERENNIAL_RETURN_IF_ERROR(
       data::WriteNpy<int32_t>(path("out"), {std::ssize(sample.out)}, sample.out));
   base::JsonObject json;
-  json.Add("sample", sample.text).Add("group", group).Add("seed", sample.seed).Add("units", n);
+  json.Add("sample", sample.text)
+      .Add("group", source.group())
+      .Add("seed", sample.seed)
+      .Add("units", n);
   json.Add("features", all.features()).Add("arms", int64_t{all.arms});
   json.Add("binary_outcome", all.binary_outcome);
+  if (all.truth.has_value()) {
+    std::vector<std::string> truths;
+    for (int arm = 1; arm < all.arms; ++arm) {
+      PERENNIAL_ASSIGN_OR_RETURN(truths.emplace_back(), TruthText(all, arm));
+    }
+    json.AddRaw("truth",
+                all.arms == 2 ? truths[0] : absl::StrCat("[", absl::StrJoin(truths, ","), "]"));
+  }
   return base::WriteFileAtomically(base::JoinPath(folder, "sample.json"), json.Text() + "\n");
 }
 
@@ -268,7 +370,7 @@ absl::Status Run(const std::vector<std::string>& arguments) {
     if (!command.out.empty()) {
       folder = base::JoinPath(base::JoinPath(surroundings.working_folder, command.out),
                               absl::StrCat("seed_", seed));
-      PERENNIAL_RETURN_IF_ERROR(WriteSample(sample, source->group(), folder));
+      PERENNIAL_RETURN_IF_ERROR(WriteSample(sample, *source, config.data(), folder));
     }
     for (const MethodConfig& method : config.methods()) {
       PERENNIAL_RETURN_IF_ERROR(Time(config, method, sample, folder));

@@ -1,4 +1,5 @@
 // The program as a user runs it.
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
@@ -180,6 +181,103 @@ TEST_F(SampleTimesTest, TestUnitsOfTheirOwnStandBehindTheOthers) {
   const auto out = Array<int32_t>(3, "out", {30});
   EXPECT_EQ(in[7], 7);
   EXPECT_EQ(out[7], 127);
+}
+
+TEST_F(SampleTimesTest, WritesWhatASimulationKnowsOfItsUnits) {
+  constexpr int64_t kUnits = 150;
+  const ProcessResult result = StartWith(
+      "data { honest { n: 120 test_units: 30 kappa: 3 alignment: 0.9 noise_sd: 0.5 } }\n"
+      "methods { ols_2 {} }\n",
+      {"--seeds", "3", "--out", "out"});
+  ASSERT_EQ(result.exit_code, 0) << result.log;
+  CausalConfig config;
+  ASSERT_TRUE(config::ParseTextproto(Contents("tiny.textproto"), "test.textproto", &config).ok());
+  ASSERT_TRUE(CausalLine().FinishConfig(config).ok());
+  const auto source = MakeSampleSource(config.data(), "");
+  ASSERT_TRUE(source.ok()) << source.status();
+  const auto drawn = (*source)->Realise(3);
+  ASSERT_TRUE(drawn.ok()) << drawn.status();
+  const auto t = Array<int32_t>(3, "t", {kUnits});
+  const auto y = Array(3, "y", {kUnits});
+  const auto e = Array(3, "e", {kUnits});
+  const auto ycf = Array(3, "ycf", {kUnits});
+  const std::vector<double> mu[] = {Array(3, "mu0", {kUnits}), Array(3, "mu1", {kUnits})};
+  ASSERT_FALSE(HasFailure());
+  double ate = 0, squares = 0, by_arm[2] = {}, units[2] = {}, outside = 0;
+  std::vector<double> logits;
+  for (int64_t i = 0; i < kUnits; ++i) {
+    EXPECT_EQ(e[i], i < 120 ? drawn->units.truth->propensity[1][i]
+                            : drawn->test->truth->propensity[1][i - 120]);
+    // The same noise about the other mean.
+    EXPECT_NEAR(ycf[i] - mu[1 - t[i]][i], y[i] - mu[t[i]][i], 1e-12);
+    const double effect = mu[1][i] - mu[0][i];
+    ate += effect / kUnits;
+    squares += effect * effect / kUnits;
+    by_arm[t[i]] += effect;
+    units[t[i]] += 1;
+    outside += e[i] < 0.05 || e[i] > 0.95 ? 1 : 0;
+    logits.push_back(std::log(e[i] / (1 - e[i])));
+  }
+  const auto json =
+      nlohmann::json::parse(Contents("out/seed_3/sample.json"), nullptr, false)["truth"];
+  ASSERT_TRUE(json.is_object());
+  EXPECT_NEAR(json["ate"].get<double>(), ate, 1e-12);
+  EXPECT_NEAR(json["att"].get<double>(), by_arm[1] / units[1], 1e-12);
+  EXPECT_NEAR(json["atc"].get<double>(), by_arm[0] / units[0], 1e-12);
+  EXPECT_NEAR(json["effect_sd"].get<double>(), std::sqrt(squares - ate * ate), 1e-9);
+  EXPECT_EQ(json["propensity_lowest"], *std::ranges::min_element(e));
+  EXPECT_EQ(json["propensity_highest"], *std::ranges::max_element(e));
+  EXPECT_GT(outside, 0);
+  EXPECT_NEAR(json["outside_05_95"].get<double>(), outside / kUnits, 1e-12);
+  // 1 less the residuals of the line over the squares about the mean.
+  double mean_x = 0, mean_y = 0, xx = 0, xy = 0, residuals = 0, about_mean = 0;
+  for (int64_t i = 0; i < kUnits; ++i) {
+    mean_x += logits[i] / kUnits;
+    mean_y += mu[0][i] / kUnits;
+  }
+  for (int64_t i = 0; i < kUnits; ++i) {
+    xx += (logits[i] - mean_x) * (logits[i] - mean_x);
+    xy += (logits[i] - mean_x) * (mu[0][i] - mean_y);
+  }
+  for (int64_t i = 0; i < kUnits; ++i) {
+    residuals += std::pow(mu[0][i] - mean_y - xy / xx * (logits[i] - mean_x), 2);
+    about_mean += std::pow(mu[0][i] - mean_y, 2);
+  }
+  EXPECT_NEAR(json["confounding_r2"].get<double>(), 1 - residuals / about_mean, 1e-9);
+  EXPECT_GT(json["confounding_r2"].get<double>(), 0.3);
+}
+
+TEST_F(SampleTimesTest, WritesNothingOfWhatIsNotKnown) {
+  const auto written = [&](const std::string& data) {
+    std::filesystem::remove_all(folder_ + "/out");
+    const ProcessResult result =
+        StartWith(absl::StrCat("data { ", data, " }\nmethods { ols_1 {} }"),
+                  {"--seeds", "2", "--out", "out"});
+    EXPECT_EQ(result.exit_code, 0) << result.log;
+    std::string names;
+    for (const char* name : {"mu0", "mu2", "e", "e0", "e1", "e2", "ycf"}) {
+      if (Exists(absl::StrCat("out/seed_2/", name, ".npy"))) absl::StrAppend(&names, name, " ");
+    }
+    return names;
+  };
+  const auto truth = [&] {
+    return nlohmann::json::parse(Contents("out/seed_2/sample.json"), nullptr, false)["truth"];
+  };
+  EXPECT_EQ(written("ihdp {}"), "mu0 ycf ");
+  EXPECT_TRUE(truth().contains("atc"));
+  EXPECT_FALSE(truth().contains("confounding_r2"));
+  // Arms by lot: there is nothing to regress on.
+  EXPECT_EQ(written("nie_wager { setting: B n: 100 }"), "mu0 e ycf ");
+  EXPECT_TRUE(truth()["confounding_r2"].is_null());
+  EXPECT_EQ(written("acic2017 { setting: 24 }"), "mu0 e ycf ");
+  EXPECT_EQ(written("acic2017 { setting: 32 }"), "mu0 e ");
+  EXPECT_EQ(written("acic2016 {}"), "mu0 ");
+  EXPECT_EQ(written("honest { n: 200 binary_outcome: true }"), "mu0 e ");
+  EXPECT_EQ(written("honest { n: 300 arms: 3 }"), "mu0 mu2 e0 e1 e2 ");
+  ASSERT_EQ(truth().size(), 2u);
+  EXPECT_NE(truth()[0]["ate"], truth()[1]["ate"]);
+  EXPECT_EQ(written("nhefs {}"), "");
+  EXPECT_TRUE(truth().is_null());
 }
 
 // A network computed by hand from the weights that are written, in standardised units.

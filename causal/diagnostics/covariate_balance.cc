@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/logging.h"
+#include "common/base/status_macros.h"
 
 namespace perennial::causal {
 namespace {
@@ -133,6 +134,53 @@ absl::StatusOr<std::vector<Balance>> CovariateBalance(kernels::MatrixView<const 
     balances.push_back(balance);
   }
   return balances;
+}
+
+absl::StatusOr<std::vector<Balance>> RepresentationBalance(std::span<const float> features,
+                                                           std::span<const int32_t> treatment,
+                                                           int arm,
+                                                           std::span<const double> weights) {
+  constexpr int64_t kColumns = 8;
+  std::vector<Balance> balances;
+  const int64_t n = std::ssize(treatment);
+  const int64_t width = n == 0 ? 0 : std::ssize(features) / n;
+  if (n * width != std::ssize(features)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("there are ", features.size(), " features of ", n, " units"));
+  }
+  std::vector<double> columns(n * std::min(kColumns, width));
+  for (int64_t begin = 0; begin < width; begin += kColumns) {
+    const int64_t count = std::min(kColumns, width - begin);
+    for (int64_t i = 0; i < n; ++i) {
+      for (int64_t j = 0; j < count; ++j) {
+        columns[i * count + j] = features[i * width + begin + j];
+      }
+    }
+    PERENNIAL_ASSIGN_OR_RETURN(
+        const std::vector<Balance> some,
+        CovariateBalance({columns.data(), n, count, count}, treatment, arm, weights));
+    balances.insert(balances.end(), some.begin(), some.end());
+  }
+  return balances;
+}
+
+BalanceSummary SummaryOf(std::span<const Balance> balances) {
+  BalanceSummary summary;
+  double sum = 0;
+  int64_t defined = 0;
+  for (const Balance& balance : balances) {
+    if (!balance.standardized_difference.has_value()) {
+      ++summary.unbalanced;
+      continue;
+    }
+    const double difference = std::abs(*balance.standardized_difference);
+    sum += difference;
+    ++defined;
+    summary.greatest_difference = std::max(summary.greatest_difference, difference);
+    summary.unbalanced += difference > kBalancedDifference ? 1 : 0;
+  }
+  if (defined > 0) summary.mean_difference = sum / static_cast<double>(defined);
+  return summary;
 }
 
 }  // namespace perennial::causal

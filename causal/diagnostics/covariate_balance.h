@@ -42,6 +42,26 @@ absl::StatusOr<std::vector<Balance>> CovariateBalance(kernels::MatrixView<const 
                                                       std::span<const int32_t> treatment, int arm,
                                                       std::span<const double> weights);
 
+// The same of features that a network makes of the units, [n, width] row by row; some columns are
+// looked at a time, so that no copy is made of all.
+absl::StatusOr<std::vector<Balance>> RepresentationBalance(std::span<const float> features,
+                                                           std::span<const int32_t> treatment,
+                                                           int arm,
+                                                           std::span<const double> weights);
+
+// A magnitude of the standardised difference up to which a covariate counts as balanced.
+inline constexpr double kBalancedDifference = 0.1;
+
+// Many of them in a few numbers, such as the features of a representation.
+struct BalanceSummary {
+  // Of the magnitudes of the standardised differences that there are; 0 if there are none.
+  double mean_difference = 0;
+  double greatest_difference = 0;
+  // Beyond kBalancedDifference, or without a difference: both samples constant, and apart.
+  int64_t unbalanced = 0;
+};
+BalanceSummary SummaryOf(std::span<const Balance> balances);
+
 }  // namespace perennial::causal
 
 #endif  // PERENNIAL_CAUSAL_DIAGNOSTICS_COVARIATE_BALANCE_H_

@@ -1,6 +1,9 @@
 #include "causal/diagnostics/covariate_balance.h"
 
 #include <cmath>
+#include <cstdint>
+#include <iterator>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -122,6 +125,54 @@ TEST(CovariateBalance, NamesBadInput) {
   EXPECT_THAT(message({1, 2}, {0, 1}, {1, -1}), HasSubstr("the weight of unit 2 is -1"));
   EXPECT_THAT(message({1, 2}, {0, 0}, {}), HasSubstr("arm 1 has 0 units"));
   EXPECT_THAT(message({1, 2}, {0, 1}, {0, 1}), HasSubstr("arm 0 has 1 units of weight 0"));
+}
+
+TEST(CovariateBalance, FeaturesAreThoseOfTheirColumns) {
+  constexpr int64_t kUnits = 40;
+  constexpr int64_t kWidth = 19;  // No multiple of what is looked at at a time.
+  random::Stream stream(4);
+  std::vector<float> features;
+  std::vector<int32_t> treatment;
+  std::vector<double> weights;
+  for (int64_t i = 0; i < kUnits; ++i) {
+    treatment.push_back(static_cast<int32_t>(i % 3));
+    weights.push_back(1 + stream.Uniform());
+    for (int64_t j = 0; j < kWidth; ++j) {
+      features.push_back(static_cast<float>(stream.Normal() + treatment[i] * 0.1 * j));
+    }
+  }
+  for (const std::vector<double>& w : {std::vector<double>(), weights}) {
+    const auto balances = RepresentationBalance(features, treatment, 2, w);
+    ASSERT_TRUE(balances.ok()) << balances.status();
+    ASSERT_EQ(std::ssize(*balances), kWidth);
+    for (int64_t j = 0; j < kWidth; ++j) {
+      std::vector<double> column;
+      for (int64_t i = 0; i < kUnits; ++i) column.push_back(features[i * kWidth + j]);
+      const auto alone = CovariateBalance(Column(column), treatment, 2, w);
+      ASSERT_TRUE(alone.ok());
+      const Balance& b = (*balances)[j];
+      EXPECT_EQ(b.treated_mean, alone->front().treated_mean);
+      EXPECT_EQ(b.standardized_difference, alone->front().standardized_difference);
+      EXPECT_EQ(b.variance_ratio, alone->front().variance_ratio);
+      EXPECT_EQ(b.kolmogorov_smirnov, alone->front().kolmogorov_smirnov);
+    }
+  }
+  EXPECT_TRUE(RepresentationBalance({}, treatment, 1, {})->empty());
+  features.pop_back();
+  EXPECT_THAT(std::string(RepresentationBalance(features, treatment, 1, {}).status().message()),
+              HasSubstr("759 features of 40 units"));
+}
+
+TEST(CovariateBalance, ASummaryCountsWhatHasNoDifferenceAsUnbalanced) {
+  const std::vector<Balance> balances = {{.standardized_difference = 0.1},
+                                         {.standardized_difference = -0.5},
+                                         {.standardized_difference = std::nullopt},
+                                         {.standardized_difference = 0.3}};
+  const BalanceSummary summary = SummaryOf(balances);
+  EXPECT_DOUBLE_EQ(summary.mean_difference, 0.3);
+  EXPECT_EQ(summary.greatest_difference, 0.5);
+  EXPECT_EQ(summary.unbalanced, 3);
+  EXPECT_EQ(SummaryOf({}).mean_difference, 0);
 }
 
 }  // namespace

@@ -141,6 +141,8 @@ absl::Status TakeDiagnostics(const Observations& observations, const AnalysisOpt
     analysis.calibration.push_back(std::move(calibration));
   }
   const Sample sample = SampleOf(observations);
+  PERENNIAL_ASSIGN_OR_RETURN(const std::vector<float> representation,
+                             analysis.model->Representation(observations.x()));
   for (int arm = 1; arm < observations.arms; ++arm) {
     ArmDiagnostics of_arm = {.arm = arm};
     PERENNIAL_ASSIGN_OR_RETURN(
@@ -150,6 +152,12 @@ absl::Status TakeDiagnostics(const Observations& observations, const AnalysisOpt
                                CovariateBalance(observations.x(), observations.treatment, arm, {}));
     PERENNIAL_ASSIGN_OR_RETURN(
         of_arm.after, CovariateBalance(observations.x(), observations.treatment, arm, weights));
+    PERENNIAL_ASSIGN_OR_RETURN(
+        of_arm.representation_before,
+        RepresentationBalance(representation, observations.treatment, arm, {}));
+    PERENNIAL_ASSIGN_OR_RETURN(
+        of_arm.representation_after,
+        RepresentationBalance(representation, observations.treatment, arm, weights));
     if (observations.binary_outcome) {
       PERENNIAL_ASSIGN_OR_RETURN(of_arm.risk_ratio,
                                  RiskRatioOf(sample, analysis.out_of_fold, arm, options.level));
@@ -455,17 +463,10 @@ absl::Status TakeRefutations(const std::vector<std::vector<Estimate>>& estimates
                            .name = PartName(kRefutations[k]),
                            .of_nothing = kRefutations[k] == PartKind::kPlacebo ||
                                          kRefutations[k] == PartKind::kDummyOutcome};
-      std::vector<double> values;
       for (int r = 0; r < kRefutationRuns; ++r) {
         row.runs.push_back(estimates[k * kRefutationRuns + r][arm - 1]);
-        values.push_back(row.runs.back().value);
       }
-      const double right = row.of_nothing ? 0 : estimate.value;
-      PERENNIAL_ASSIGN_OR_RETURN(row.test, TestOfMean(values, right, options.level));
-      const double away = std::max({row.test.low - right, right - row.test.high, 0.0});
-      row.off = away == 0 ? 0 : away / estimate.standard_error;
-      row.holds = row.off <= kMostOff;
-      row.verdict = VerdictOf(row);
+      PERENNIAL_RETURN_IF_ERROR(Judge(estimate, options.level, row));
       analysis.refutations.push_back(std::move(row));
     }
   }
@@ -623,6 +624,18 @@ void WarnOfContrast(const Analysis& analysis, const Observations& observations,
 }
 
 }  // namespace
+
+absl::Status Judge(const Estimate& estimate, double level, RefutationRow& row) {
+  std::vector<double> values;
+  for (const Estimate& run : row.runs) values.push_back(run.value);
+  const double right = row.of_nothing ? 0 : estimate.value;
+  PERENNIAL_ASSIGN_OR_RETURN(row.test, TestOfMean(values, right, level));
+  const double away = std::max({row.test.low - right, right - row.test.high, 0.0});
+  row.off = away == 0 ? 0 : away / estimate.standard_error;
+  row.holds = row.off <= kMostOff;
+  row.verdict = VerdictOf(row);
+  return absl::OkStatus();
+}
 
 absl::string_view EstimatorName(std::optional<EffectMethod> method) {
   if (!method) return "naive";

@@ -128,11 +128,18 @@ struct RefutationRow {
   std::string verdict;  // A sentence.
 };
 
+// Judges the runs of a row of that name and kind by the estimate: fills in what follows its runs.
+// InvalidArgument as TestOfMean's.
+absl::Status Judge(const Estimate& estimate, double level, RefutationRow& row);
+
 // Of an arm against control.
 struct ArmDiagnostics {
   int arm;
-  std::vector<Balance> before;          // [p]
-  std::vector<Balance> after;           // Weighted by the inverse of propensities, for the ATE.
+  std::vector<Balance> before;  // [p]
+  std::vector<Balance> after;   // Weighted by the inverse of propensities, for the ATE.
+  // As these, of the representation that the model makes of all units; empty if it makes none.
+  std::vector<Balance> representation_before;
+  std::vector<Balance> representation_after;
   std::optional<RiskRatio> risk_ratio;  // Of a binary outcome, where both risks are above 0.
   EValue e_value;                       // Of the risk ratio, else of the difference.
   // Of the ATE by Hajek if that is the estimator, else by AIPW, at options.sensitivity.

@@ -4,8 +4,10 @@
 #include <atomic>
 #include <cmath>
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -16,7 +18,9 @@
 #include "causal/estimation/nhefs_oracle.inc"
 #include "causal/estimators/metrics.h"
 #include "causal/models/bootstrap.h"
+#include "causal/nets/net_fit.h"
 #include "common/random/stream.h"
+#include "common/record/safetensors.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -285,6 +289,36 @@ TEST(AnalysisTest, WhereLowerIsBetterAGainIsADecrease) {
   EXPECT_NEAR(lower.bounds.low, -higher.bounds.high, 1e-9);
 }
 
+// Ten runs from -0.3 to 0.3 about a mean: its interval reaches 0.143 to either side (SciPy's t).
+TEST(AnalysisTest, ARefutationFailsWhereItsIntervalIsMoreThanHalfAnErrorOff) {
+  const Estimate estimate = {.value = 2, .standard_error = 0.4};
+  const auto judged = [&](bool of_nothing, double mean) {
+    RefutationRow row = {.arm = 1, .name = of_nothing ? "placebo" : "subset"};
+    row.of_nothing = of_nothing;
+    for (const double from : {-0.3, -0.2, -0.2, -0.1, 0.0, 0.0, 0.1, 0.2, 0.2, 0.3}) {
+      row.runs.push_back({.value = mean + from});
+    }
+    EXPECT_TRUE(Judge(estimate, 0.95, row).ok());
+    return row;
+  };
+  for (const double sign : {-1.0, 1.0}) {
+    const RefutationRow within = judged(true, sign * 0.14);
+    EXPECT_EQ(within.off, 0);
+    EXPECT_TRUE(within.holds);
+    EXPECT_THAT(within.verdict, HasSubstr("the interval holds it"));
+    EXPECT_TRUE(judged(true, sign * (0.14307 + 0.19)).holds);
+    const RefutationRow off = judged(true, sign * (0.14307 + 0.21));
+    EXPECT_NEAR(off.off, 0.21 / 0.4, 1e-4);
+    EXPECT_FALSE(off.holds);
+    EXPECT_THAT(off.verdict, HasSubstr("an effect is found where there is none"));
+    // Of what should leave the estimate as it is.
+    EXPECT_TRUE(judged(false, 2 + sign * (0.14307 + 0.19)).holds);
+    const RefutationRow moved = judged(false, 2 + sign * (0.14307 + 0.21));
+    EXPECT_FALSE(moved.holds);
+    EXPECT_THAT(moved.verdict, HasSubstr("hangs on what should not matter"));
+  }
+}
+
 TEST(AnalysisTest, RefutationsHoldWhereTheModelIsRight) {
   const Analysis analysis =
       AnalysisOf(Simulate(400, 2, 0.5), {.model = EffectModelKind::kLinear, .refute = true});
@@ -347,6 +381,14 @@ TEST(AnalysisTest, KeptPartsAreNotDoneAgainAndDamagedOnesAre) {
       EXPECT_EQ(first->out_of_fold.propensity, other.out_of_fold.propensity);
       EXPECT_EQ(first->predictions.effect, other.predictions.effect);
       EXPECT_EQ(first->effect_error, other.effect_error);
+      const std::vector<Balance>& balance = first->diagnostics[0].representation_after;
+      const std::vector<Balance>& again = other.diagnostics[0].representation_after;
+      EXPECT_EQ(balance.size(), net ? 64u : 0u);
+      ASSERT_EQ(again.size(), balance.size());
+      for (size_t k = 0; k < balance.size(); ++k) {
+        EXPECT_EQ(again[k].standardized_difference, balance[k].standardized_difference);
+        EXPECT_EQ(again[k].kolmogorov_smirnov, balance[k].kolmogorov_smirnov);
+      }
       for (size_t k = 0; k < first->bootstrap.size(); ++k) {
         EXPECT_EQ(first->bootstrap[k].low, other.bootstrap[k].low);
         EXPECT_EQ(first->bootstrap[k].high, other.bootstrap[k].high);
@@ -378,6 +420,80 @@ TEST(AnalysisTest, KeptPartsAreNotDoneAgainAndDamagedOnesAre) {
     same(*third);
     for (const auto& [name, bytes] : others) EXPECT_EQ(kept[name], bytes) << name;
   }
+}
+
+// By the definitions in covariate_balance.h, from what the network in the model file says.
+TEST(AnalysisTest, TheBalanceOfARepresentationIsThatOfTheNetworksFeatures) {
+  const Observations o = Simulate(120, 3, 0.5);
+  const Analysis analysis =
+      AnalysisOf(o, {.model = EffectModelKind::kNet, .folds = 2, .repeats = 1}, 2);
+  record::SafetensorsWriter writer;
+  ASSERT_TRUE(analysis.model->Save("m.", writer).ok());
+  const auto file = record::SafetensorsFile::Parse(*writer.Finish());
+  ASSERT_TRUE(file.ok());
+  const auto bytes = file->Read<uint8_t>("m.net");
+  ASSERT_TRUE(bytes.ok());
+  const auto net = NetFit::Restore(std::string(bytes->begin(), bytes->end()));
+  ASSERT_TRUE(net.ok()) << net.status();
+  const auto features = (*net)->Features(o.x());
+  ASSERT_TRUE(features.ok());
+  const int64_t width = std::ssize(*features) / o.size();
+  const auto& e = analysis.out_of_fold.propensity;
+  for (const int arm : {1, 2}) {
+    const ArmDiagnostics& of_arm = analysis.diagnostics[arm - 1];
+    for (const bool weighted : {false, true}) {
+      const std::vector<Balance>& balances =
+          weighted ? of_arm.representation_after : of_arm.representation_before;
+      ASSERT_EQ(std::ssize(balances), width);
+      for (int64_t j = 0; j < width; ++j) {
+        std::vector<std::pair<double, double>> sides[2];  // Value and weight.
+        double n[2] = {}, sum[2] = {}, squares[2] = {}, total[2] = {}, weighted_sum[2] = {};
+        for (int64_t i = 0; i < o.size(); ++i) {
+          if (o.treatment[i] != 0 && o.treatment[i] != arm) continue;
+          const int side = o.treatment[i] == arm ? 1 : 0;
+          const double value = (*features)[i * width + j];
+          const double w = weighted ? 1 / e[o.treatment[i]][i] : 1;
+          sides[side].emplace_back(value, w);
+          n[side] += 1;
+          sum[side] += value;
+          squares[side] += value * value;
+          total[side] += w;
+          weighted_sum[side] += w * value;
+        }
+        double pooled = 0;
+        for (const int side : {0, 1}) {
+          pooled += (squares[side] - sum[side] * sum[side] / n[side]) / (n[side] - 1) / 2;
+        }
+        const double difference = weighted_sum[1] / total[1] - weighted_sum[0] / total[0];
+        EXPECT_NEAR(*balances[j].standardized_difference, difference / std::sqrt(pooled), 1e-9);
+        double variance[2] = {};
+        for (const int side : {0, 1}) {
+          double of_weights = 0;
+          for (const auto& [value, w] : sides[side]) {
+            const double off = value - weighted_sum[side] / total[side];
+            variance[side] += w * off * off;
+            of_weights += w * w;
+          }
+          variance[side] /= total[side] - of_weights / total[side];
+        }
+        EXPECT_NEAR(*balances[j].variance_ratio / (variance[1] / variance[0]), 1, 1e-9);
+        double greatest = 0;
+        for (int64_t i = 0; i < o.size(); ++i) {
+          if (o.treatment[i] != 0 && o.treatment[i] != arm) continue;
+          const double at = (*features)[i * width + j];
+          double below[2] = {};
+          for (const int side : {0, 1}) {
+            for (const auto& [value, w] : sides[side]) below[side] += value <= at ? w : 0;
+          }
+          greatest = std::max(greatest, std::abs(below[1] / total[1] - below[0] / total[0]));
+        }
+        EXPECT_NEAR(balances[j].kolmogorov_smirnov, greatest, 1e-9);
+      }
+    }
+  }
+  EXPECT_TRUE(AnalysisOf(o, {.model = EffectModelKind::kLinear, .folds = 2, .repeats = 1})
+                  .diagnostics[0]
+                  .representation_before.empty());
 }
 
 TEST(AnalysisTest, AStopEndsItAndWhatCannotBeKeptDoesToo) {

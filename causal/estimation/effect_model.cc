@@ -34,9 +34,12 @@ constexpr Kind kKinds[] = {{EffectModelKind::kBoosting, "boosting"},
 absl::StatusOr<MetaLearnerOptions> LearnerOptions(EffectModelKind kind) {
   MetaLearnerOptions options = {.kind = MetaLearnerKind::kX, .clip = kPropensityClip};
   if (kind == EffectModelKind::kBoosting) {
-    PERENNIAL_ASSIGN_OR_RETURN(options.outcome, Boosting::Create({}));
+    PERENNIAL_ASSIGN_OR_RETURN(options.outcome,
+                               Boosting::Create({.start = BoostingStart::kBetter}));
     // A leaf of few units, all of one arm, would say that no unit like them is in another.
-    PERENNIAL_ASSIGN_OR_RETURN(options.propensity, Boosting::Create({.min_data_in_leaf = 20}));
+    PERENNIAL_ASSIGN_OR_RETURN(
+        options.propensity,
+        Boosting::Create({.min_data_in_leaf = 20, .start = BoostingStart::kBetter}));
   } else {
     options.outcome = std::make_shared<Ridge>(RidgeOptions{.penalty = 1e-3});
     options.propensity = std::make_shared<Logistic>(LogisticOptions{});
@@ -197,6 +200,25 @@ absl::StatusOr<Predictions> EffectModel::Predict(kernels::MatrixView<const doubl
     }
   }
   return predictions;
+}
+
+absl::StatusOr<std::vector<float>> EffectModel::Representation(
+    kernels::MatrixView<const double> x) const {
+  std::vector<float> representation;
+  if (kind_ != EffectModelKind::kNet) return representation;
+  // Of some rows at a time: what is made of all of them is large.
+  constexpr int64_t kRows = 4096;
+  for (int64_t begin = 0; begin < x.rows; begin += kRows) {
+    const int64_t rows = std::min(kRows, x.rows - begin);
+    const absl::StatusOr<std::vector<float>> features =
+        static_cast<const NetFit&>(*fit_).Features({x.row(begin), rows, x.columns, x.stride});
+    // Its arms share no features.
+    if (absl::IsUnimplemented(features.status())) return std::vector<float>();
+    PERENNIAL_RETURN_IF_ERROR(features.status());
+    if (begin == 0) representation.reserve(features->size() / rows * x.rows);
+    representation.insert(representation.end(), features->begin(), features->end());
+  }
+  return representation;
 }
 
 absl::Status EffectModel::Save(absl::string_view prefix, record::SafetensorsWriter& writer) const {

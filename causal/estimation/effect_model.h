@@ -58,6 +58,10 @@ class EffectModel {
   // also after Save and Load. InvalidArgument for another number of covariates.
   absl::StatusOr<Predictions> Predict(kernels::MatrixView<const double> x) const;
 
+  // What the network of a kNet makes of units x before its heads tell arms apart, [n, width] row by
+  // row; empty for other kinds. Errors as of Predict.
+  absl::StatusOr<std::vector<float>> Representation(kernels::MatrixView<const double> x) const;
+
   // Tensors whose names begin with `prefix`.
   absl::Status Save(absl::string_view prefix, record::SafetensorsWriter& writer) const;
   // InvalidArgument or DataLoss for what is something else or damaged. Boosting's parser is not

@@ -18,7 +18,9 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "causal/estimation/column_names.h"
+#include "causal/estimation/date_text.h"
 #include "causal/estimation/leaks.h"
+#include "causal/estimation/missing_codes.h"
 #include "common/base/excerpt.h"
 #include "common/base/json_text.h"
 #include "common/base/nearest_name.h"
@@ -197,7 +199,9 @@ absl::StatusOr<Arms> ReadTreatment(const CsvColumn& column, const EncodingOption
   if (values.too_many) {
     return Invalid("treatment", column.name,
                    absl::StrCat("has more than ", kMaxArms,
-                                " different numbers; a treatment has 2 to ", kMaxArms, " arms"));
+                                " different numbers; arms are compared, 2 to ", kMaxArms,
+                                " of them: make a column of two words, as low and high, by "
+                                "cutting it at a value"));
   }
   const auto count = static_cast<int>(values.names.size());
   if (count > kMaxArms && (options.treated_value.empty() || options.control_value.empty())) {
@@ -376,6 +380,23 @@ class ColumnReader {
   std::vector<int32_t> level_of_code_;
 };
 
+// Warnings of numbers that may stand for a missing value.
+void AddMissingCodes(absl::string_view what, absl::string_view name, std::span<const double> values,
+                     Encoded& encoded) {
+  for (const MissingCodes& codes : MissingCodesOf(values)) {
+    const std::string which = absl::StrJoin(codes.values, " or ", [](std::string* out, double v) {
+      absl::StrAppend(out, NumberText(v, 15));
+    });
+    const std::string others =
+        absl::StrCat(NumberText(codes.low, 6), " to ", NumberText(codes.high, 6));
+    encoded.warnings.push_back(absl::StrCat(
+        what, " ", Quoted(name), " is ", which, " in ", CountText(codes.rows), " rows, ",
+        codes.far ? absl::StrCat("far from all other values (", others, ")")
+                  : absl::StrCat("and not below 0 in the others (", others, ")"),
+        ": if that stands for a missing value, leave those cells empty."));
+  }
+}
+
 // The encoding of a covariate, from the rows that are used.
 absl::StatusOr<ColumnEncoding> EncodingOf(const CsvColumn& column, const EncodingOptions& options,
                                           const std::vector<int64_t>& rows, Encoded& encoded) {
@@ -396,8 +417,11 @@ absl::StatusOr<ColumnEncoding> EncodingOf(const CsvColumn& column, const Encodin
       int64_t seen = 0;
       bool whole = true;
       bool rising = true;
+      std::vector<double> values;
+      values.reserve(rows.size());
       for (const int64_t row : rows) {
         const double value = column.numbers[row];
+        values.push_back(value);
         if (std::isnan(value)) continue;
         whole = whole && value == std::floor(value);
         rising = rising && (seen == 0 || value > encoding.high);
@@ -414,6 +438,7 @@ absl::StatusOr<ColumnEncoding> EncodingOf(const CsvColumn& column, const Encodin
                          "leave it out with ",
                          FlagWithName("ignore", column.name), "."));
       }
+      AddMissingCodes("Covariate", column.name, values, encoded);
       break;
     }
     case CsvType::kBoolean: {
@@ -435,6 +460,22 @@ absl::StatusOr<ColumnEncoding> EncodingOf(const CsvColumn& column, const Encodin
         if (count[k] > 0) levels.push_back(static_cast<int32_t>(k));
       }
       const auto distinct = static_cast<int64_t>(levels.size());
+      const bool dates = !forced && std::ranges::all_of(levels, [&](int32_t level) {
+        return IsDateText(column.categories[level]);
+      });
+      const std::string of_dates =
+          dates ? absl::StrCat("holds dates, as ", Quoted(column.categories[levels[0]]),
+                               ": make them a number, as days since some day, or leave them out "
+                               "with ",
+                               FlagWithName("ignore", column.name))
+                : "";
+      if (dates && distinct == known && known >= kIdentifierRows) {
+        return Invalid("covariate", column.name, of_dates);
+      }
+      if (dates) {
+        encoded.warnings.push_back(absl::StrCat("Covariate ", Quoted(column.name), " ", of_dates,
+                                                "; as they are, each is a category."));
+      }
       if (distinct == known && known >= kIdentifierRows) {
         return Invalid("covariate", column.name,
                        absl::StrCat("all ", CountText(known),
@@ -621,7 +662,7 @@ absl::StatusOr<std::vector<const CsvColumn*>> CovariatesOf(const CsvTable& table
 }
 
 absl::Status ReadClusters(const CsvColumn& column, const std::vector<int64_t>& rows,
-                          Encoded& encoded) {
+                          const Arms& arms, const EncodingOptions& options, Encoded& encoded) {
   std::unordered_map<double, int32_t> places;
   for (const int64_t row : rows) {
     if (IsMissing(column, row)) {
@@ -634,6 +675,19 @@ absl::Status ReadClusters(const CsvColumn& column, const std::vector<int64_t>& r
     encoded.observations.cluster.push_back(place->second);
   }
   if (places.size() < 2) return Invalid("cluster", column.name, "is the same in every row");
+  std::vector<std::set<int32_t>> of_arm(arms.names.size());
+  for (size_t i = 0; i < rows.size(); ++i) {
+    of_arm[arms.of_row[rows[i]]].insert(encoded.observations.cluster[i]);
+  }
+  for (size_t a = 0; a < of_arm.size(); ++a) {
+    if (std::ssize(of_arm[a]) >= options.least_clusters_of_arm) continue;
+    return Invalid(
+        "treatment", options.treatment,
+        absl::StrCat("the units of arm ", Quoted(arms.names[a]), " are in only ", of_arm[a].size(),
+                     of_arm[a].size() == 1 ? " cluster" : " clusters", " of ", Quoted(column.name),
+                     "; an arm needs ", options.least_clusters_of_arm,
+                     ", since a cluster is fitted to or left out as a whole"));
+  }
   encoded.notes.push_back(absl::StrCat("Units are dependent within the ",
                                        CountText(static_cast<int64_t>(places.size())),
                                        " clusters of ", Quoted(column.name), "."));
@@ -919,7 +973,9 @@ void AddReadingNotes(const CsvTable& table, const std::vector<const CsvColumn*>&
   std::vector<std::string> with_words;
   std::vector<std::string> words;
   std::vector<std::string> booleans;
+  std::vector<std::string> labelled;
   for (const CsvColumn* column : used) {
+    if (column->labelled) labelled.push_back(column->name);
     const bool is_covariate = column != used[0] && column != used[1];
     if (column->trimmed > 0) trimmed.push_back(column->name);
     if (!column->missing_words.empty()) with_words.push_back(column->name);
@@ -961,6 +1017,11 @@ void AddReadingNotes(const CsvTable& table, const std::vector<const CsvColumn*>&
     encoded.notes.push_back(absl::StrCat(NamesText(words), words.size() == 1 ? " is" : " are",
                                          " taken as a missing value in ", NamesText(with_words),
                                          "."));
+  }
+  if (!labelled.empty()) {
+    encoded.notes.push_back(absl::StrCat(
+        "Stata's value labels are not applied to ", NamesText(labelled),
+        ": the numbers count. For the labels as categories, decode the column in Stata."));
   }
   if (!booleans.empty()) {
     encoded.notes.push_back(
@@ -1039,7 +1100,8 @@ absl::StatusOr<Encoded> Encode(const CsvTable& table, const EncodingOptions& opt
                                                    "--control_value"
                                                  : ""));
   }
-  if (cluster != nullptr) PERENNIAL_RETURN_IF_ERROR(ReadClusters(*cluster, rows, encoded));
+  if (cluster != nullptr)
+    PERENNIAL_RETURN_IF_ERROR(ReadClusters(*cluster, rows, arms, options, encoded));
   std::vector<const CsvColumn*> used = columns;
   used.insert(used.begin(), {treatment, outcome});
   if (cluster != nullptr) used.push_back(cluster);
@@ -1048,6 +1110,12 @@ absl::StatusOr<Encoded> Encode(const CsvTable& table, const EncodingOptions& opt
   schema.treatment = options.treatment;
   schema.arms = arms.names;
   schema.binary_outcome = observations.binary_outcome;
+  if (treatment->type == CsvType::kNumber && arms.names.size() > 2) {
+    AddMissingCodes("Treatment", options.treatment, treatment->numbers, encoded);
+  }
+  if (outcome->type == CsvType::kNumber && options.outcome_value.empty()) {
+    AddMissingCodes("Outcome", options.outcome, observations.outcome, encoded);
+  }
   std::erase_if(columns, [&](const CsvColumn* column) {
     if (!std::ranges::all_of(rows, [&](int64_t row) { return IsMissing(*column, row); })) {
       return false;

@@ -407,6 +407,83 @@ TEST(EncodingTest, WhatIsWrongWithTheTreatmentIsToldBeforeCovariates) {
   EXPECT_THAT(ErrorOf(csv, options), HasSubstr("\"id\": all 40 texts differ"));
 }
 
+TEST(EncodingTest, NumbersThatMayStandForAMissingValueAreAWarning) {
+  std::string csv = "t,y,income,score,dose\n";
+  for (int i = 0; i < 60; ++i) {
+    absl::StrAppend(&csv, i % 2, ",", i % 12 == 5 ? 99 : i * i % 37, ",",
+                    i % 7 == 3 ? -999 : 1500 * (i * 11 % 17), ",",
+                    i < 4 ? 999 - i % 2 : i * 5 % 43 - 20.5, ",", i * 13 % 60, "\n");
+  }
+  EXPECT_THAT(
+      EncodedOf(csv).warnings,
+      ElementsAre("Outcome \"y\" is 99 in 5 rows, far from all other values (0 to 36): if that "
+                  "stands for a missing value, leave those cells empty.",
+                  "Covariate \"income\" is -999 in 9 rows, and not below 0 in the others (0 to "
+                  "24000): if that stands for a missing value, leave those cells empty.",
+                  "Covariate \"score\" is 998 or 999 in 4 rows, far from all other values (-20.5 "
+                  "to 21.5): if that stands for a missing value, leave those cells empty."));
+  // Rows that are left out count for nothing.
+  EXPECT_THAT(EncodedOf("t,y,a\n0,1,5\n1,2,6\n0,,99\n1,,99\n0,4,99\n1,7,8\n").warnings, IsEmpty());
+  const Encoded arms = EncodedOf("t,y,a\n0,1,5\n1,2,6\n0,3,7\n1,4,8\n9,4,7\n9,5,2\n9,7,1\n");
+  EXPECT_THAT(arms.warnings, ElementsAre(HasSubstr("Treatment \"t\" is 9 in 3 rows, far from")));
+}
+
+TEST(EncodingTest, DatesAreNamedAsSuch) {
+  const auto csv = [](int days) {
+    std::string text = "t,y,a,day\n";
+    for (int i = 0; i < 24; ++i) {
+      absl::StrAppend(&text, i % 2, ",", i * i % 17, ",", i * 5 % 7, ",2024-03-", 1 + i % days,
+                      " 08:30\n");
+    }
+    return text;
+  };
+  EXPECT_THAT(
+      ErrorOf(csv(24)),
+      AllOf(HasSubstr("covariate \"day\": holds dates, as \"2024-03-1 08:30\": make them "
+                      "a number, as days since some day, or leave them out with --ignore day"),
+            Not(HasSubstr("identifier"))));
+  EXPECT_THAT(EncodedOf(csv(5)).warnings,
+              ElementsAre(AllOf(HasSubstr("Covariate \"day\" holds dates, as \"2024-03-1 08:30\""),
+                                HasSubstr("as they are, each is a category."))));
+  // Named in --categorical they are meant as categories.
+  EncodingOptions options = Options();
+  options.categorical = {"day"};
+  EXPECT_THAT(EncodedOf(csv(5), options).warnings, IsEmpty());
+}
+
+TEST(EncodingTest, ValueLabelsThatAreNotAppliedAreSaid) {
+  const data::CsvTable plain = Table("t,y,a,b\n0,1,1,3\n1,2,2,1\n0,3,4,1\n1,4,5,2\n");
+  std::vector<data::CsvColumn> columns = plain.columns();
+  columns[0].labelled = columns[3].labelled = true;
+  const auto encoded = Encode(data::CsvTable("t.dta", plain.rows(), columns), Options());
+  ASSERT_TRUE(encoded.ok()) << encoded.status();
+  EXPECT_THAT(
+      encoded->notes,
+      ElementsAre("Stata's value labels are not applied to \"t\", \"b\": the numbers count. "
+                  "For the labels as categories, decode the column in Stata."));
+}
+
+TEST(EncodingTest, AnArmOfFewerClustersThanAskedForIsNamed) {
+  EncodingOptions options = Options();
+  options.cluster = "g";
+  const std::string csv = "t,y,a,g\nno,1,1,u\nyes,2,2,v\nno,3,4,w\nyes,4,5,v\nno,4,4,v\n";
+  EXPECT_EQ(EncodedOf(csv, options).observations.size(), 5);
+  options.least_clusters_of_arm = 2;
+  EXPECT_THAT(ErrorOf(csv, options),
+              HasSubstr("treatment \"t\": the units of arm \"yes\" are in only 1 cluster of \"g\"; "
+                        "an arm needs 2"));
+  options.least_clusters_of_arm = 3;
+  options.treated_value = "no";
+  EXPECT_THAT(ErrorOf(csv, options), HasSubstr("arm \"yes\" are in only 1 cluster"));
+}
+
+TEST(EncodingTest, ATreatmentOfManyNumbersIsToldHowToMakeArms) {
+  std::string csv = "t,y,a\n";
+  for (int i = 0; i < 24; ++i) absl::StrAppend(&csv, i, ",", i * i % 17, ",", i * 5 % 7, "\n");
+  EXPECT_THAT(ErrorOf(csv), HasSubstr("has more than 10 different numbers; arms are compared, 2 to "
+                                      "10 of them: make a column of two words, as low and high"));
+}
+
 TEST(EncodingTest, RareLevelsShareAnIndicator) {
   std::string csv = "t,y,c\n";
   for (int i = 0; i < 12; ++i) {

@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "causal/models/bootstrap.h"
+#include "causal/nets/effect_network.h"
 #include "common/base/logging.h"
 #include "common/base/status_macros.h"
 #include "common/population/unit_state.h"
@@ -162,7 +163,14 @@ double EstimateBytes(EffectModelKind model, int64_t units, int64_t covariates, i
   const double part =
       PartBytes(own_data ? PartKind::kReplicate : PartKind::kFold, model, units, covariates, arms);
   const double per_unit = 8.0 * (20 + 9 * arms + 3.5 * arms * repeats);
-  return data + per_unit * static_cast<double>(units) + parts_at_a_time * part;
+  // When the parts have ended, the features of a representation, and eight of them as doubles.
+  const double representation =
+      model == EffectModelKind::kNet
+          ? (4.0 * static_cast<double>(EffectNetworkOptions().trunk.back()) + 8 * 16) *
+                static_cast<double>(units)
+          : 0;
+  return data + per_unit * static_cast<double>(units) +
+         std::max(parts_at_a_time * part, representation);
 }
 
 EstimatePart::EstimatePart(PartKind kind, int index, const PartSetting& setting)

@@ -25,6 +25,8 @@ constexpr char kPropensity[] = "support.propensity";
 constexpr char kOther[] =
     "this is no model of //causal:estimate; give its folder, or the model.safetensors in it";
 
+constexpr char kAgain[] = "copy it again or run //causal:estimate again";
+
 // Whether bytes begin as a safetensors file does: the size of a header (of 100 MB at most), and
 // "{". What does not is another file; what does may be a damaged one.
 bool MayBeSafetensors(absl::string_view bytes) {
@@ -72,7 +74,12 @@ absl::StatusOr<std::string> ModelFile::Bytes() const {
 
 absl::StatusOr<ModelFile> ModelFile::Parse(std::string bytes) {
   if (!MayBeSafetensors(bytes)) return absl::InvalidArgumentError(kOther);
-  PERENNIAL_ASSIGN_OR_RETURN(const auto read, record::SafetensorsFile::Parse(std::move(bytes)));
+  const auto parsed = record::SafetensorsFile::Parse(std::move(bytes));
+  if (!parsed.ok()) {
+    return absl::DataLossError(absl::StrCat("the file is damaged or was cut short, ", kAgain, " (",
+                                            parsed.status().message(), ")"));
+  }
+  const record::SafetensorsFile& read = *parsed;
   const auto text = [&](const char* key) {
     const auto place = read.metadata().find(key);
     return place == read.metadata().end() ? std::string() : place->second;
@@ -96,7 +103,8 @@ absl::StatusOr<ModelFile> ModelFile::Parse(std::string bytes) {
   record::SafetensorsWriter again;
   PERENNIAL_ASSIGN_OR_RETURN(const std::string digest, Digest(file, again));
   if (digest != text("sha256")) {
-    return absl::DataLossError("the file is damaged: its checksum does not fit its contents");
+    return absl::DataLossError(
+        absl::StrCat("the file is damaged, ", kAgain, " (its checksum does not fit its contents)"));
   }
   return file;
 }

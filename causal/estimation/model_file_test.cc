@@ -107,8 +107,17 @@ TEST(ModelFileTest, OtherFilesAreNoModelsAndCutOnesAreDamaged) {
   for (const size_t size : {size_t{9}, size_t{500}, bytes.size() - 1}) {
     const absl::Status status = ModelFile::Parse(bytes.substr(0, size)).status();
     EXPECT_FALSE(status.ok());
-    EXPECT_THAT(std::string(status.message()), Not(HasSubstr("no model"))) << size;
+    EXPECT_THAT(std::string(status.message()),
+                AllOf(HasSubstr("the file is damaged or was cut short, copy it again or run "
+                                "//causal:estimate again (safetensors: the "),
+                      Not(HasSubstr("no model"))))
+        << size;
   }
+  std::string changed = bytes;
+  changed.back() = static_cast<char>(changed.back() ^ 1);
+  EXPECT_THAT(std::string(ModelFile::Parse(changed).status().message()),
+              HasSubstr("the file is damaged, copy it again or run //causal:estimate again (its "
+                        "checksum"));
 }
 
 TEST(ModelFileTest, TablesAreReadAsTheColumnsOfTheFit) {

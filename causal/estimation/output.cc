@@ -55,6 +55,38 @@ std::string EstimateText(const Estimate& estimate) {
   return AddEstimate(object, estimate).Text();
 }
 
+JsonObject& AddBalance(JsonObject& object, const Balance& before, const Balance& after) {
+  return object.AddRaw("standardized_difference", OptionalNumber(before.standardized_difference))
+      .AddRaw("after_weighting", OptionalNumber(after.standardized_difference))
+      .AddRaw("variance_ratio", OptionalNumber(before.variance_ratio))
+      .AddRaw("variance_ratio_after_weighting", OptionalNumber(after.variance_ratio))
+      .Add("kolmogorov_smirnov", before.kolmogorov_smirnov)
+      .Add("kolmogorov_smirnov_after_weighting", after.kolmogorov_smirnov);
+}
+
+// Of a model that has a representation.
+std::string RepresentationText(const ArmDiagnostics& of_arm) {
+  const BalanceSummary before = SummaryOf(of_arm.representation_before);
+  const BalanceSummary after = SummaryOf(of_arm.representation_after);
+  std::vector<std::string> balance;
+  for (size_t j = 0; j < of_arm.representation_before.size(); ++j) {
+    JsonObject object;
+    object.Add("feature", j + 1);
+    balance.push_back(
+        AddBalance(object, of_arm.representation_before[j], of_arm.representation_after[j]).Text());
+  }
+  return JsonObject()
+      .Add("features", of_arm.representation_before.size())
+      .Add("mean_difference", before.mean_difference)
+      .Add("mean_difference_after_weighting", after.mean_difference)
+      .Add("greatest_difference", before.greatest_difference)
+      .Add("greatest_difference_after_weighting", after.greatest_difference)
+      .Add("unbalanced", before.unbalanced)
+      .Add("unbalanced_after_weighting", after.unbalanced)
+      .AddRaw("balance", JsonList(balance))
+      .Text();
+}
+
 // Numbers of a table, to the third digit of an error.
 std::string Rounded(double value, double error) {
   if (!(error > 1e-9 && error < 1e9) || std::abs(value) > 1e12) return NumberText(value);
@@ -144,7 +176,14 @@ std::string EstimateJson(const Output& output) {
         .Add("estimand", EstimandName(row.estimand))
         .Add("estimator", EstimatorName(row.method))
         .Add("chosen", row.method == output.options.estimator);
-    effects.push_back(AddEstimate(object, row.estimate).Text());
+    if (row.method == EffectMethod::kPlugIn) {
+      // Its spread over units is not its error.
+      object.Add("value", row.estimate.value);
+      for (const char* unknown : {"standard_error", "low", "high"}) object.AddRaw(unknown, "null");
+    } else {
+      AddEstimate(object, row.estimate);
+    }
+    effects.push_back(object.Text());
   }
   std::vector<std::string> bootstrap;
   for (const BootstrapRow& row : analysis.bootstrap) {
@@ -163,18 +202,9 @@ std::string EstimateJson(const Output& output) {
   for (const ArmDiagnostics& of_arm : analysis.diagnostics) {
     std::vector<std::string> balance;
     for (size_t j = 0; j < of_arm.before.size(); ++j) {
-      const Balance& before = of_arm.before[j];
-      const Balance& after = of_arm.after[j];
-      balance.push_back(
-          JsonObject()
-              .Add("covariate", output.observations.covariate_names[j])
-              .AddRaw("standardized_difference", OptionalNumber(before.standardized_difference))
-              .AddRaw("after_weighting", OptionalNumber(after.standardized_difference))
-              .AddRaw("variance_ratio", OptionalNumber(before.variance_ratio))
-              .AddRaw("variance_ratio_after_weighting", OptionalNumber(after.variance_ratio))
-              .Add("kolmogorov_smirnov", before.kolmogorov_smirnov)
-              .Add("kolmogorov_smirnov_after_weighting", after.kolmogorov_smirnov)
-              .Text());
+      JsonObject object;
+      object.Add("covariate", output.observations.covariate_names[j]);
+      balance.push_back(AddBalance(object, of_arm.before[j], of_arm.after[j]).Text());
     }
     std::vector<std::string> gain;
     for (const GainPoint& point : of_arm.gain) {
@@ -193,24 +223,27 @@ std::string EstimateJson(const Output& output) {
                   .Add("control_risk", of_arm.risk_ratio->control_risk)
                   .Text();
     }
-    diagnostics.push_back(JsonObject()
-                              .Add("arm", schema.arms[of_arm.arm])
-                              .AddRaw("risk_ratio", ratio)
-                              .Add("e_value", of_arm.e_value.estimate)
-                              .Add("e_value_limit", of_arm.e_value.limit)
-                              .Add("sensitivity_lambda", output.options.sensitivity)
-                              .Add("sensitivity_low", of_arm.bounds.low)
-                              .Add("sensitivity_high", of_arm.bounds.high)
-                              .Add("critical_lambda", of_arm.critical_lambda)
-                              .Add("policy_treated_share", of_arm.policy.treated_share)
-                              .AddRaw("ate_by_repeat", base::JsonArray(of_arm.by_repeat))
-                              .AddRaw("policy_over_none", EstimateText(of_arm.policy.over_none))
-                              .AddRaw("policy_over_all", EstimateText(of_arm.policy.over_all))
-                              .AddRaw("autoc", EstimateText(of_arm.rate.autoc))
-                              .AddRaw("qini", EstimateText(of_arm.rate.qini))
-                              .AddRaw("qini_curve", JsonList(gain))
-                              .AddRaw("balance", JsonList(balance))
-                              .Text());
+    JsonObject diagnostic;
+    diagnostic.Add("arm", schema.arms[of_arm.arm])
+        .AddRaw("risk_ratio", ratio)
+        .Add("e_value", of_arm.e_value.estimate)
+        .Add("e_value_limit", of_arm.e_value.limit)
+        .Add("sensitivity_lambda", output.options.sensitivity)
+        .Add("sensitivity_low", of_arm.bounds.low)
+        .Add("sensitivity_high", of_arm.bounds.high)
+        .Add("critical_lambda", of_arm.critical_lambda)
+        .Add("policy_treated_share", of_arm.policy.treated_share)
+        .AddRaw("ate_by_repeat", base::JsonArray(of_arm.by_repeat))
+        .AddRaw("policy_over_none", EstimateText(of_arm.policy.over_none))
+        .AddRaw("policy_over_all", EstimateText(of_arm.policy.over_all))
+        .AddRaw("autoc", EstimateText(of_arm.rate.autoc))
+        .AddRaw("qini", EstimateText(of_arm.rate.qini))
+        .AddRaw("qini_curve", JsonList(gain))
+        .AddRaw("balance", JsonList(balance));
+    if (!of_arm.representation_before.empty()) {
+      diagnostic.AddRaw("representation", RepresentationText(of_arm));
+    }
+    diagnostics.push_back(diagnostic.Text());
   }
   std::vector<std::string> refutations;
   for (const RefutationRow& row : analysis.refutations) {

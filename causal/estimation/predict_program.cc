@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <cstdint>
+#include <filesystem>
 #include <ostream>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -69,6 +71,23 @@ absl::StatusOr<std::string> ModelPath(const std::string& given) {
                    base::FileExists(base::JoinPath(given, kSettingsFile))
                        ? ": its estimate is not finished; --resume goes on with it"
                        : "; --model takes the folder of an estimate, or that file"));
+}
+
+// Of what --out may not be: a folder, or what is read.
+absl::Status CheckOut(const std::string& path, const std::vector<std::string>& inputs,
+                      const std::string& shown) {
+  if (base::FolderExists(path)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--out ", shown, " is a folder; name a file, as predicted.csv"));
+  }
+  for (const std::string& input : inputs) {
+    std::error_code not_there;
+    if (std::filesystem::equivalent(path, input, not_there)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--out ", shown, " is what is read itself; name another file"));
+    }
+  }
+  return absl::OkStatus();
 }
 
 // Other rows or another model have another name.
@@ -187,6 +206,10 @@ absl::Status RunPredict(const std::vector<std::string>& arguments, const Termina
   if (!read.ok()) return AsTyped(read.status(), given, line.model);
   const ModelFile& model = *read;
   const std::string data_path = base::JoinPath(terminal.working_folder, line.data);
+  if (!line.out.empty()) {
+    PERENNIAL_RETURN_IF_ERROR(CheckOut(base::JoinPath(terminal.working_folder, line.out),
+                                       {data_path, *model_path}, line.out));
+  }
   const absl::StatusOr<data::CsvTable> taken = model.ReadTable(data_path, line.csv);
   if (!taken.ok()) return AsTyped(taken.status(), data_path, line.data);
   const data::CsvTable& table = *taken;
@@ -197,7 +220,9 @@ absl::Status RunPredict(const std::vector<std::string>& arguments, const Termina
   const std::string path = base::JoinPath(terminal.working_folder, shown);
   if (base::FileExists(path) && base::ReadFile(path).value_or("") != csv) {
     return absl::FailedPreconditionError(
-        absl::StrCat("--out ", shown, " is there and holds something else; choose another file"));
+        absl::StrCat(line.out.empty() ? "" : "--out ", shown,
+                     " is there and holds something else, which is kept: give another --out, or "
+                     "remove that file"));
   }
   PERENNIAL_RETURN_IF_ERROR(base::MakeFolders(base::FolderOf(path)));
   PERENNIAL_RETURN_IF_ERROR(base::WriteFileAtomically(path, csv));

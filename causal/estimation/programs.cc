@@ -68,6 +68,8 @@ constexpr int64_t kHeaderBytes = 1 << 16;
 // guess, and what leaks.h looks for may be chance.
 constexpr int64_t kLeastOfArm = 5;
 constexpr int64_t kLeastUnits = 20;
+// A fold without an arm's only cluster has nobody to learn from.
+constexpr int64_t kLeastClustersOfArm = 2;
 constexpr char kNamesHelp[] =
     "\n"
     "A,B are names of columns; one with a comma in it stands in quotes, as in a CSV:\n"
@@ -225,7 +227,7 @@ const base::FlagSet<EstimateLine>& EstimateFlags() {
 
 std::string PathsText(const std::string& folder) {
   return absl::StrCat(folder, ":\n  estimate.json\n  effects.csv\n  report.html\n  ", kModelFile,
-                      "\n");
+                      "\n  ", kSummaryFile, "\n");
 }
 
 void PrintItems(const char* title, const std::vector<std::string>& items, size_t most,
@@ -482,6 +484,7 @@ absl::StatusOr<Encoded> ReadAndEncode(const EstimateLine& line, const std::strin
   EncodingOptions encoding = line.encoding;
   encoding.least_of_arm = kLeastOfArm;
   encoding.least_units = kLeastUnits;
+  encoding.least_clusters_of_arm = kLeastClustersOfArm;
   absl::StatusOr<Encoded> encoded = Encode(*table, encoding);
   if (absl::IsNotFound(encoded.status())) {
     return base::WithContext(with_hint(encoded.status()), path);

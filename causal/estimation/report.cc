@@ -24,7 +24,8 @@ using report::Table;
 constexpr int kEffectBins = 30;
 // Of the Love plot; the table has all.
 constexpr size_t kLoveRows = 30;
-constexpr double kBalanced = 0.1;
+// Of a representation, in a table.
+constexpr size_t kShownFeatures = 10;
 // Of fewer replicates the report says how well their error is known.
 constexpr int kManyReplicates = 200;
 
@@ -78,13 +79,13 @@ Table OverlapTable(const Output& output) {
   return table;
 }
 
-// Covariates from the largest difference before weighting on. Where it is not defined, the arms may
+// Covariates, or features, from the largest difference on. Where it is not defined, the arms may
 // differ in all units.
-std::vector<size_t> ByDifference(const ArmDiagnostics& of_arm) {
-  std::vector<size_t> order(of_arm.before.size());
+std::vector<size_t> ByDifference(const std::vector<Balance>& balances) {
+  std::vector<size_t> order(balances.size());
   std::iota(order.begin(), order.end(), size_t{0});
   const auto size = [&](size_t j) {
-    return std::abs(of_arm.before[j].standardized_difference.value_or(HUGE_VAL));
+    return std::abs(balances[j].standardized_difference.value_or(HUGE_VAL));
   };
   std::ranges::stable_sort(order, [&](size_t a, size_t b) { return size(a) > size(b); });
   return order;
@@ -102,7 +103,7 @@ Table BalanceTable(const Output& output, const ArmDiagnostics& of_arm) {
                              {"variance ratio after", Align::kRight},
                              {"KS", Align::kRight},
                              {"KS after", Align::kRight}}};
-  for (const size_t j : ByDifference(of_arm)) {
+  for (const size_t j : ByDifference(of_arm.before)) {
     const Balance& before = of_arm.before[j];
     const Balance& after = of_arm.after[j];
     table.rows.push_back(
@@ -112,6 +113,35 @@ Table BalanceTable(const Output& output, const ArmDiagnostics& of_arm) {
          OptionalText(after.variance_ratio, "%.2f"),
          absl::StrFormat("%.3f", before.kolmogorov_smirnov),
          absl::StrFormat("%.3f", after.kolmogorov_smirnov)});
+  }
+  return table;
+}
+
+Table RepresentationTable(const Output& output, const ArmDiagnostics& of_arm) {
+  const std::vector<size_t> order = ByDifference(of_arm.representation_before);
+  const size_t all = order.size();
+  const std::span shown = std::span(order).first(std::min(all, kShownFeatures));
+  Table table = {.caption = absl::StrCat(
+                     AgainstControl(output, of_arm.arm), ", before weighting and after it: ",
+                     all > shown.size() ? absl::StrCat("the ", shown.size(), " of ", all,
+                                                       " features that differ most before it")
+                                        : "all features"),
+                 .columns = {{"feature"},
+                             {"SMD", Align::kRight},
+                             {"SMD after", Align::kRight},
+                             {"variance ratio", Align::kRight},
+                             {"variance ratio after", Align::kRight},
+                             {"KS", Align::kRight},
+                             {"KS after", Align::kRight}}};
+  for (const size_t j : shown) {
+    const Balance& before = of_arm.representation_before[j];
+    const Balance& after = of_arm.representation_after[j];
+    table.rows.push_back({absl::StrCat(j + 1), OptionalText(before.standardized_difference),
+                          OptionalText(after.standardized_difference),
+                          OptionalText(before.variance_ratio, "%.2f"),
+                          OptionalText(after.variance_ratio, "%.2f"),
+                          absl::StrFormat("%.3f", before.kolmogorov_smirnov),
+                          absl::StrFormat("%.3f", after.kolmogorov_smirnov)});
   }
   return table;
 }
@@ -160,14 +190,14 @@ void AddGain(const Output& output, const ArmDiagnostics& of_arm, report::Documen
 }
 
 void AddLove(const Output& output, const ArmDiagnostics& of_arm, report::Document& document) {
-  const std::vector<size_t> order = ByDifference(of_arm);
+  const std::vector<size_t> order = ByDifference(of_arm.before);
   const size_t all = order.size();
   const std::span shown = std::span(order).first(std::min(all, kLoveRows));
   const std::span left_out = std::span(order).subspan(shown.size());
   report::RowPlot plot = {.title = absl::StrCat("Love plot, ", AgainstControl(output, of_arm.arm)),
-                          .x_label = absl::StrFormat("|SMD|, the line at %g", kBalanced),
+                          .x_label = absl::StrFormat("|SMD|, the line at %g", kBalancedDifference),
                           .series = {{.name = "before weighting"}, {.name = "after weighting"}},
-                          .reference = kBalanced};
+                          .reference = kBalancedDifference};
   // What is not defined has no mark.
   const auto size = [](const Balance& balance) {
     return std::abs(balance.standardized_difference.value_or(NAN));
@@ -187,6 +217,36 @@ void AddLove(const Output& output, const ArmDiagnostics& of_arm, report::Documen
         "The plot shows the %d of %d covariates that differ most before weighting; the table has "
         "all. Of those left out \"%s\" differs most after it: |SMD| %.3f.",
         kLoveRows, all, output.observations.covariate_names[worst], after(worst)));
+  }
+}
+
+// Of a model that has one.
+void AddRepresentation(const Output& output, report::Document& document) {
+  const size_t features = output.analysis.diagnostics[0].representation_before.size();
+  if (features == 0) return;
+  document.AddSection(
+      "Balance of the representation",
+      absl::StrFormat(
+          "From a row's covariates the network makes %d numbers, its representation, and predicts "
+          "the outcomes of all arms from them alone: where these features differ between arms, an "
+          "arm's outcomes are predicted for rows unlike those that it was fitted to. They are of "
+          "the network of the model file, for all rows; weights are those of the covariates. "
+          "Nothing in its fit made them alike.",
+          features));
+  for (const ArmDiagnostics& of_arm : output.analysis.diagnostics) {
+    const BalanceSummary before = SummaryOf(of_arm.representation_before);
+    const BalanceSummary after = SummaryOf(of_arm.representation_after);
+    const auto text = [](double of_before, double of_after) {
+      return absl::StrFormat("%.3f, after weighting %.3f", of_before, of_after);
+    };
+    document.AddKeyValues(
+        AgainstControl(output, of_arm.arm),
+        {{"greatest |SMD|", text(before.greatest_difference, after.greatest_difference)},
+         {"mean |SMD|", text(before.mean_difference, after.mean_difference)},
+         {absl::StrFormat("|SMD| above %g", kBalancedDifference),
+          absl::StrFormat("%d of %d, after weighting %d", before.unbalanced, features,
+                          after.unbalanced)}});
+    document.AddTable(RepresentationTable(output, of_arm));
   }
 }
 
@@ -347,6 +407,7 @@ std::string ReportHtml(const Output& output, absl::string_view plotly_js) {
     AddLove(output, of_arm, document);
     document.AddTable(BalanceTable(output, of_arm));
   }
+  AddRepresentation(output, document);
   document.AddSection(
       "What could be wrong",
       absl::StrCat(

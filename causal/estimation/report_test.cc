@@ -54,6 +54,7 @@ struct Made {
   Encoded encoded;
   Analysis analysis;
   std::string html;
+  std::string json;
 };
 
 Made Make(const AnalysisOptions& options) {
@@ -62,17 +63,18 @@ Made Make(const AnalysisOptions& options) {
   EXPECT_TRUE(encoded.ok()) << encoded.status();
   auto analysis = Analyze(encoded->observations, options, {});
   EXPECT_TRUE(analysis.ok()) << analysis.status();
-  Made made = {*std::move(encoded), *std::move(analysis), ""};
-  made.html = ReportHtml({.observations = made.encoded.observations,
-                          .schema = made.encoded.schema,
-                          .rows = made.encoded.rows,
-                          .notes = {},
-                          .warnings = {},
-                          .options = options,
-                          .analysis = made.analysis,
-                          .fingerprint = "f",
-                          .data_name = "t.csv"},
-                         "");
+  Made made = {*std::move(encoded), *std::move(analysis), "", ""};
+  const Output output = {.observations = made.encoded.observations,
+                         .schema = made.encoded.schema,
+                         .rows = made.encoded.rows,
+                         .notes = {},
+                         .warnings = {},
+                         .options = options,
+                         .analysis = made.analysis,
+                         .fingerprint = "f",
+                         .data_name = "t.csv"};
+  made.html = ReportHtml(output, "");
+  made.json = EstimateJson(output);
   return made;
 }
 
@@ -247,6 +249,68 @@ TEST(ReportTest, WhichOutcomesAreBetterIsSaid) {
   const nlohmann::json lower = PlotOf(made.html, "Qini curve, drug = 1 against 0");
   EXPECT_EQ(lower["y_label"], "decrease of cost, mean over all units");
   EXPECT_THAT(std::string(lower["x_label"]), HasSubstr("lowest predicted effects first"));
+}
+
+TEST(ReportTest, TheRepresentationOfANetworkHasItsBalance) {
+  EXPECT_THAT(Plain().html, Not(HasSubstr("representation")));
+  EXPECT_THAT(Plain().json, Not(HasSubstr("representation")));
+  const Made made = Make({.model = EffectModelKind::kNet, .folds = 2, .repeats = 1});
+  const ArmDiagnostics& of_arm = made.analysis.diagnostics[0];
+  ASSERT_EQ(of_arm.representation_before.size(), 64u);
+  EXPECT_THAT(made.html, HasSubstr("the network makes 64 numbers, its representation"));
+  const nlohmann::json json =
+      nlohmann::json::parse(made.json, nullptr, false)["diagnostics"][0]["representation"];
+  ASSERT_TRUE(json.is_object());
+  EXPECT_EQ(json["features"], 64);
+  struct Column {
+    const std::vector<Balance>& balances;
+    std::string suffix;
+    std::vector<double> sorted;
+    double mean = 0;
+    int above = 0;
+  };
+  Column columns[] = {{of_arm.representation_before, ""},
+                      {of_arm.representation_after, "_after_weighting"}};
+  for (auto& [balances, suffix, sorted, mean, above] : columns) {
+    for (size_t j = 0; j < 64; ++j) {
+      const double difference = *balances[j].standardized_difference;
+      const auto& row = json["balance"][j];
+      EXPECT_EQ(row["feature"], j + 1);
+      EXPECT_EQ(row[suffix.empty() ? "standardized_difference" : "after_weighting"], difference);
+      EXPECT_EQ(row["variance_ratio" + suffix], *balances[j].variance_ratio);
+      EXPECT_EQ(row["kolmogorov_smirnov" + suffix], balances[j].kolmogorov_smirnov);
+      sorted.push_back(std::abs(difference));
+      mean += std::abs(difference) / 64;
+      above += std::abs(difference) > 0.1 ? 1 : 0;
+    }
+    std::ranges::sort(sorted);
+    EXPECT_NEAR(json["mean_difference" + suffix].get<double>(), mean, 1e-12);
+    EXPECT_EQ(json["greatest_difference" + suffix], sorted.back());
+    EXPECT_EQ(json["unbalanced" + suffix], above);
+  }
+  EXPECT_GT(columns[0].mean, 0.1);
+  EXPECT_NE(columns[0].mean, columns[1].mean);
+  EXPECT_THAT(made.html, HasSubstr(absl::StrFormat("%.3f, after weighting %.3f", columns[0].mean,
+                                                   columns[1].mean)));
+  EXPECT_THAT(made.html, HasSubstr(absl::StrFormat("%d of 64, after weighting %d", columns[0].above,
+                                                   columns[1].above)));
+  // A table of the ten that differ most.
+  const size_t caption = made.html.find("the 10 of 64 features that differ most");
+  ASSERT_NE(caption, std::string::npos);
+  const std::string table =
+      made.html.substr(caption, made.html.find("</table>", caption) - caption);
+  size_t rows = 0;
+  for (size_t at = table.find("<tr"); at != std::string::npos; at = table.find("<tr", at + 1)) {
+    ++rows;
+  }
+  EXPECT_EQ(rows, 11u);
+  for (size_t j = 0; j < 64; ++j) {
+    const double difference = *of_arm.representation_before[j].standardized_difference;
+    if (std::abs(difference) < columns[0].sorted[54]) continue;
+    EXPECT_THAT(table, HasSubstr(absl::StrFormat("%.3f", difference)));
+    EXPECT_THAT(table, HasSubstr(absl::StrFormat(
+                           "%.3f", *of_arm.representation_after[j].standardized_difference)));
+  }
 }
 
 }  // namespace
