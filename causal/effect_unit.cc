@@ -402,10 +402,11 @@ absl::Status EffectUnit::MeasureRepresentation() {
   if (absl::IsUnimplemented(features.status())) return absl::OkStatus();
   PERENNIAL_RETURN_IF_ERROR(features.status());
   for (int arm = 1; arm < units.arms; ++arm) {
-    const auto balance = RepresentationBalance(*features, units.treatment, arm, {});
-    if (!balance.ok()) continue;  // An arm without units.
+    if (std::ranges::count(units.treatment, arm) == 0) continue;
+    PERENNIAL_ASSIGN_OR_RETURN(const std::vector<Balance> balance,
+                               RepresentationBalance(*features, units.treatment, arm, {}));
     measurements_.push_back({absl::StrCat("representation_smd", Suffix(arm - 1)), kDeviationUnit,
-                             SummaryOf(*balance).mean_difference});
+                             SummaryOf(balance).mean_difference});
   }
   return absl::OkStatus();
 }

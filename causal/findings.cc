@@ -25,22 +25,25 @@ const SummaryResult* Find(const std::vector<SummaryResult>& results, const std::
   return found == results.end() ? nullptr : &*found;
 }
 
-// In the order of first appearance.
+// In the order of first appearance, of a group or of all.
 std::vector<std::string> DistinctOf(const std::vector<SummaryResult>& results,
-                                    std::string SummaryResult::*field, const std::string& group) {
+                                    std::string SummaryResult::*field,
+                                    const std::optional<std::string>& group) {
   std::vector<std::string> names;
   for (const SummaryResult& result : results) {
-    if (!group.empty() && result.group != group) continue;
+    if (group.has_value() && result.group != *group) continue;
     if (std::ranges::find(names, result.*field) == names.end()) names.push_back(result.*field);
   }
   return names;
 }
 
 absl::StatusOr<report::Table> EstimatesOf(const std::vector<SummaryResult>& results,
-                                          const std::string& group, const std::string& estimand) {
+                                          const std::string& group, const std::string& estimand,
+                                          const std::string& suffix) {
   report::Table table = {
       .caption =
           absl::StrCat(group, ", whose effects nobody knows: ", estimand == "ate" ? "ATE" : "ATT",
+                       suffix.empty() ? "" : absl::StrCat(" of arm ", suffix.substr(1)),
                        ", means over realisations, which draw other folds and initial "
                        "weights; between them is the deviation of their estimates"),
       .columns = {{"method"},
@@ -49,14 +52,14 @@ absl::StatusOr<report::Table> EstimatesOf(const std::vector<SummaryResult>& resu
                   {"95 % interval", report::Align::kRight},
                   {"between them", report::Align::kRight}}};
   for (const std::string& method : DistinctOf(results, &SummaryResult::method, group)) {
-    const SummaryResult* const estimate = Find(results, group, method, estimand);
+    const SummaryResult* const estimate = Find(results, group, method, estimand + suffix);
     if (estimate == nullptr) continue;
     PERENNIAL_ASSIGN_OR_RETURN(const stats::Summary effect, record::Statistics(*estimate));
     std::vector<std::string> row = {method, absl::StrFormat("%.3f", effect.mean)};
     const SummaryResult* const error =
-        Find(results, group, method, absl::StrCat(estimand, "_standard_error"));
+        Find(results, group, method, absl::StrCat(estimand, "_standard_error", suffix));
     const SummaryResult* const width =
-        Find(results, group, method, absl::StrCat(estimand, "_width"));
+        Find(results, group, method, absl::StrCat(estimand, "_width", suffix));
     if (error != nullptr && width != nullptr) {
       PERENNIAL_ASSIGN_OR_RETURN(const stats::Summary errors, record::Statistics(*error));
       PERENNIAL_ASSIGN_OR_RETURN(const stats::Summary widths, record::Statistics(*width));
@@ -91,7 +94,7 @@ std::string SeenText(NetConfig::Transductive transductive) {
 absl::StatusOr<std::vector<experiment::Finding>> EstimatesWithoutTruth(
     const std::vector<SummaryResult>& results) {
   std::vector<experiment::Finding> findings;
-  for (const std::string& group : DistinctOf(results, &SummaryResult::group, "")) {
+  for (const std::string& group : DistinctOf(results, &SummaryResult::group, std::nullopt)) {
     const bool known = std::ranges::any_of(results, [&](const SummaryResult& result) {
       return result.group == group && (absl::StartsWith(result.metric, "ate_error") ||
                                        absl::StartsWith(result.metric, "att_error") ||
@@ -99,12 +102,17 @@ absl::StatusOr<std::vector<experiment::Finding>> EstimatesWithoutTruth(
     });
     if (known) continue;
     for (const char* estimand : {"ate", "att"}) {
-      PERENNIAL_ASSIGN_OR_RETURN(report::Table table, EstimatesOf(results, group, estimand));
-      if (table.rows.empty()) continue;
-      findings.push_back({absl::StrCat("Estimates of ", absl::string_view(estimand) == "ate"
-                                                            ? "the average effect"
-                                                            : "the effect on the treated"),
-                          std::move(table)});
+      // Arms beyond the first have their number behind the name.
+      for (int arm = 1;; ++arm) {
+        PERENNIAL_ASSIGN_OR_RETURN(
+            report::Table table,
+            EstimatesOf(results, group, estimand, arm == 1 ? "" : absl::StrCat("_", arm)));
+        if (table.rows.empty()) break;
+        findings.push_back({absl::StrCat("Estimates of ", absl::string_view(estimand) == "ate"
+                                                              ? "the average effect"
+                                                              : "the effect on the treated"),
+                            std::move(table)});
+      }
     }
   }
   return findings;
@@ -112,7 +120,7 @@ absl::StatusOr<std::vector<experiment::Finding>> EstimatesWithoutTruth(
 
 std::optional<experiment::Finding> InformationOf(const CausalConfig& config) {
   report::Table table = {
-      .caption = "What the balance terms of networks saw; outcomes of test units none of them",
+      .caption = "What the balance terms of networks saw; no term sees outcomes of test units",
       .columns = {{"method"}, {"seen"}}};
   bool transductive = false;
   for (const MethodConfig& method : config.methods()) {

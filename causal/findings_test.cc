@@ -50,6 +50,16 @@ TEST(FindingsTest, EstimatesStandInATableWhereNoTruthIsKnown) {
   EXPECT_EQ((*findings)[1].title, "Estimates of the effect on the treated");
   EXPECT_THAT((*findings)[1].table.rows,
               ElementsAre(ElementsAre("naive", "2.500", "\u2013", "\u2013", "0.000")));
+  // A second arm against control has its own.
+  results.push_back(Result("aipw", "ate_2", 7, 7));
+  results.push_back(Result("aipw", "ate_standard_error_2", 1, 1));
+  results.push_back(Result("aipw", "ate_width_2", 4, 4));
+  const auto of_arms = EstimatesWithoutTruth(results);
+  ASSERT_TRUE(of_arms.ok()) << of_arms.status();
+  ASSERT_EQ(of_arms->size(), 3u);
+  EXPECT_THAT((*of_arms)[1].table.caption, HasSubstr("ATE of arm 2, means"));
+  EXPECT_THAT((*of_arms)[1].table.rows,
+              ElementsAre(ElementsAre("aipw", "7.000", "1.000", "5.000 .. 9.000", "0.000")));
   results.push_back(Result("net", "sqrt_pehe_in", 1, 1));
   EXPECT_THAT(*EstimatesWithoutTruth(results), IsEmpty());
 }

@@ -113,6 +113,18 @@ absl::StatusOr<ModelFactory> MakeNet(const MethodConfig& method, const NetConfig
   return config.ensemble() > 1 ? Ensemble(std::move(factory), config.ensemble()) : factory;
 }
 
+BoostingStart StartOf(BoostingConfig::Start start) {
+  switch (start) {
+    case BoostingConfig::MEAN:
+      return BoostingStart::kMean;
+    case BoostingConfig::LINEAR:
+      return BoostingStart::kLinear;
+    case BoostingConfig::BETTER:
+      break;
+  }
+  return BoostingStart::kBetter;
+}
+
 absl::StatusOr<ModelFactory> MakeMetaLearner(const MethodConfig& method, const NetConfig& net) {
   const MetaLearnerConfig& config = method.meta_learner();
   MetaLearnerOptions options = {.kind = static_cast<MetaLearnerKind>(config.kind()),
@@ -131,7 +143,7 @@ absl::StatusOr<ModelFactory> MakeMetaLearner(const MethodConfig& method, const N
                             .lambda = boosting.lambda(),
                             .early_stopping_share = boosting.early_stopping_share(),
                             .patience = boosting.patience(),
-                            .start = static_cast<BoostingStart>(boosting.start())}));
+                            .start = StartOf(boosting.start())}));
       options.propensity = options.outcome;
       break;
     }

@@ -182,9 +182,13 @@ absl::StatusOr<std::string> TruthText(const Observations& all, int arm) {
     logits.push_back(Logit(p));
     outside += p < 0.05 || p > 0.95 ? 1 : 0;
   }
-  PERENNIAL_ASSIGN_OR_RETURN(const stats::Correlation correlation,
-                             stats::PearsonCorrelation(logits, truth.mean_outcome[0]));
-  const std::optional<double> r = correlation.coefficient;
+  std::optional<double> r;
+  // Where selection is so strong that a propensity is 0 or 1 there is none.
+  if (std::ranges::all_of(logits, [](double logit) { return std::isfinite(logit); })) {
+    PERENNIAL_ASSIGN_OR_RETURN(const stats::Correlation correlation,
+                               stats::PearsonCorrelation(logits, truth.mean_outcome[0]));
+    r = correlation.coefficient;
+  }
   return json.Add("propensity_lowest", std::ranges::min(e))
       .Add("propensity_highest", std::ranges::max(e))
       .Add("outside_05_95", outside / static_cast<double>(e.size()))

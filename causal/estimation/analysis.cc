@@ -588,7 +588,7 @@ void WarnOfContrast(const Analysis& analysis, const Observations& observations,
   double largest = 0;
   for (size_t j = 0; j < of_arm.after.size(); ++j) {
     const double difference = std::abs(of_arm.after[j].standardized_difference.value_or(0));
-    unbalanced += difference > 0.1 ? 1 : 0;
+    unbalanced += difference > kBalancedDifference ? 1 : 0;
     if (difference > largest) {
       largest = difference;
       worst = j;
@@ -597,9 +597,9 @@ void WarnOfContrast(const Analysis& analysis, const Observations& observations,
   if (unbalanced > 0) {
     warnings.push_back(absl::StrFormat(
         "After weighting, %d of %d covariates still %s between arm \"%s\" and control by "
-        "more than 0.1 standard deviations, most of all \"%s\" (%.2f)%s.",
+        "more than %g standard deviations, most of all \"%s\" (%.2f)%s.",
         unbalanced, static_cast<int>(of_arm.after.size()), unbalanced == 1 ? "differs" : "differ",
-        name, observations.covariate_names[worst], largest,
+        name, kBalancedDifference, observations.covariate_names[worst], largest,
         boosting ? "; --model linear may weight them better" : ""));
   }
   const Estimate& estimate = analysis.Of(of_arm.arm, Estimand::kAte, options.estimator);

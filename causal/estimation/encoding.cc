@@ -1100,8 +1100,9 @@ absl::StatusOr<Encoded> Encode(const CsvTable& table, const EncodingOptions& opt
                                                    "--control_value"
                                                  : ""));
   }
-  if (cluster != nullptr)
+  if (cluster != nullptr) {
     PERENNIAL_RETURN_IF_ERROR(ReadClusters(*cluster, rows, arms, options, encoded));
+  }
   std::vector<const CsvColumn*> used = columns;
   used.insert(used.begin(), {treatment, outcome});
   if (cluster != nullptr) used.push_back(cluster);
@@ -1111,7 +1112,9 @@ absl::StatusOr<Encoded> Encode(const CsvTable& table, const EncodingOptions& opt
   schema.arms = arms.names;
   schema.binary_outcome = observations.binary_outcome;
   if (treatment->type == CsvType::kNumber && arms.names.size() > 2) {
-    AddMissingCodes("Treatment", options.treatment, treatment->numbers, encoded);
+    std::vector<double> numbers;
+    for (const int64_t row : rows) numbers.push_back(treatment->numbers[row]);
+    AddMissingCodes("Treatment", options.treatment, numbers, encoded);
   }
   if (outcome->type == CsvType::kNumber && options.outcome_value.empty()) {
     AddMissingCodes("Outcome", options.outcome, observations.outcome, encoded);

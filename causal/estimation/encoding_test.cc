@@ -426,6 +426,8 @@ TEST(EncodingTest, NumbersThatMayStandForAMissingValueAreAWarning) {
   EXPECT_THAT(EncodedOf("t,y,a\n0,1,5\n1,2,6\n0,,99\n1,,99\n0,4,99\n1,7,8\n").warnings, IsEmpty());
   const Encoded arms = EncodedOf("t,y,a\n0,1,5\n1,2,6\n0,3,7\n1,4,8\n9,4,7\n9,5,2\n9,7,1\n");
   EXPECT_THAT(arms.warnings, ElementsAre(HasSubstr("Treatment \"t\" is 9 in 3 rows, far from")));
+  const Encoded two = EncodedOf("t,y,a\n0,1,5\n1,2,6\n0,3,7\n1,4,8\n9,4,7\n9,5,2\n9,,1\n");
+  EXPECT_THAT(two.warnings, IsEmpty());
 }
 
 TEST(EncodingTest, DatesAreNamedAsSuch) {

@@ -163,7 +163,8 @@ double EstimateBytes(EffectModelKind model, int64_t units, int64_t covariates, i
   const double part =
       PartBytes(own_data ? PartKind::kReplicate : PartKind::kFold, model, units, covariates, arms);
   const double per_unit = 8.0 * (20 + 9 * arms + 3.5 * arms * repeats);
-  // When the parts have ended, the features of a representation, and eight of them as doubles.
+  // When the parts have ended, the features of a representation, and of eight of them doubles with
+  // what sorting them takes.
   const double representation =
       model == EffectModelKind::kNet
           ? (4.0 * static_cast<double>(EffectNetworkOptions().trunk.back()) + 8 * 16) *

@@ -312,8 +312,12 @@ absl::string_view BytesOf(const std::vector<T>& values) {
 }
 
 // Of all that the numbers depend on.
+// Of how models are fitted: another where they would give other numbers for the same settings.
+constexpr absl::string_view kModelVersion = "2";
+
 std::string FingerprintOf(const Encoded& encoded, const AnalysisOptions& options) {
   base::Sha256 digest;
+  digest.Update(kModelVersion);
   digest.Update(encoded.schema.Json());
   digest.Update(BytesOf(encoded.observations.covariates));
   digest.Update(BytesOf(encoded.observations.treatment));

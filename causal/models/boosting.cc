@@ -362,6 +362,31 @@ void SetStart(const LinearFit& line, Sample& sample) {
   }
 }
 
+// Of held-out units, the loss of what trees are added to: their start, or the constant.
+double LossWithoutTrees(const Sample& validation, bool binary, double constant) {
+  double sum = 0;
+  double weights = 0;
+  for (size_t i = 0; i < validation.y.size(); ++i) {
+    const double score = validation.start.empty() ? constant : validation.start[i];
+    const double y = validation.y[i];
+    const double weight = validation.weight.empty() ? 1 : validation.weight[i];
+    sum += weight * (binary ? Softplus(score) - y * score : (y - score) * (y - score));
+    weights += weight;
+  }
+  return sum / weights;
+}
+
+double MeanTarget(const Sample& sample) {
+  double sum = 0;
+  double weights = 0;
+  for (size_t i = 0; i < sample.y.size(); ++i) {
+    const double weight = sample.weight.empty() ? 1 : sample.weight[i];
+    sum += weight * sample.y[i];
+    weights += weight;
+  }
+  return sum / weights;
+}
+
 // The penalty of least logistic loss.
 absl::StatusOr<double> ChosenPenalty(const Sample& training, Sample& validation) {
   double chosen = kLogisticPenalty;
@@ -369,11 +394,7 @@ absl::StatusOr<double> ChosenPenalty(const Sample& training, Sample& validation)
   for (const double penalty : kLogisticPenalties) {
     PERENNIAL_ASSIGN_OR_RETURN(const LinearFit line, LineOf(training, true, penalty));
     SetStart(line, validation);
-    double loss = 0;
-    for (size_t i = 0; i < validation.y.size(); ++i) {
-      const double weight = validation.weight.empty() ? 1 : validation.weight[i];
-      loss += weight * (Softplus(validation.start[i]) - validation.y[i] * validation.start[i]);
-    }
+    const double loss = LossWithoutTrees(validation, /*binary=*/true, /*constant=*/0);
     if (loss < least) {
       least = loss;
       chosen = penalty;
@@ -392,11 +413,18 @@ struct Stopped {
 
 absl::StatusOr<Stopped> Stop(const BoostingOptions& options, const std::string& parameters,
                              bool binary, Sample training, Sample validation) {
+  const double mean = MeanTarget(training);
+  // Held-out clusters can take a rare class away.
+  const bool has_line = !binary || (mean > 0 && mean < 1);
+  const bool better = options.start == BoostingStart::kBetter && has_line &&
+                      std::ssize(training.y) >= 2 * training.features;
   Stopped best;
-  if (options.start != BoostingStart::kLinear) {
+  if (options.start != BoostingStart::kLinear || !has_line) {
     PERENNIAL_ASSIGN_OR_RETURN(best.boosted,
                                Boost(options, options.rounds, parameters, training, &validation));
-    if (options.start == BoostingStart::kMean) return best;
+    if (!better) return best;
+    const double constant = binary ? Logit(mean) : mean;
+    best.boosted.loss = std::min(best.boosted.loss, LossWithoutTrees(validation, binary, constant));
   }
   // A line of the training units alone: held-out ones shall be as new to it as to the trees.
   Stopped linear;
@@ -408,7 +436,9 @@ absl::StatusOr<Stopped> Stop(const BoostingOptions& options, const std::string& 
   SetStart(*linear.line, validation);
   PERENNIAL_ASSIGN_OR_RETURN(linear.boosted,
                              Boost(options, options.rounds, parameters, training, &validation));
-  if (best.boosted.booster != nullptr && best.boosted.loss <= linear.boosted.loss) return best;
+  linear.boosted.loss =
+      std::min(linear.boosted.loss, LossWithoutTrees(validation, binary, /*constant=*/0));
+  if (better && best.boosted.loss <= linear.boosted.loss) return best;
   return linear;
 }
 
@@ -418,7 +448,7 @@ absl::Status Grow(const BoostingOptions& options, Sample all, const random::Stre
   const std::string parameters = Parameters(options, model.binary, stream.Split("trees"));
   const std::vector<char> held = HeldOut(options, all, model.binary, stream.Split("held out"));
   int rounds = options.rounds;
-  bool from_line = options.start != BoostingStart::kMean;
+  bool from_line = options.start == BoostingStart::kLinear;
   double penalty = kLogisticPenalty;
   if (std::ranges::count(held, 1) > 0) {
     PERENNIAL_ASSIGN_OR_RETURN(

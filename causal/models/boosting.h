@@ -8,9 +8,10 @@
 // that has no covariates, is its weighted mean.
 //
 // With BoostingStart::kLinear the trees are added to a linear fit (ridge regression, its penalty by
-// generalised cross-validation; of a binary target logistic regression, its penalty by the held-out
-// units), so that they need not build slopes out of steps. Small trees that stop early leave a part
-// of each slope, and where a covariate moves both treatment and outcome, that part is bias.
+// generalised cross-validation, to which clusters are nothing; of a binary target logistic
+// regression, its penalty by the held-out units), so that they need not build slopes out of steps.
+// Small trees that stop early leave a part of each slope, and where a covariate moves both
+// treatment and outcome, that part is bias.
 //
 // Equal data, options and stream give equal bytes, in any number of threads at once: LightGBM runs
 // with deterministic=true, force_row_wise=true, num_threads=1 and a seed from the stream. The
@@ -36,8 +37,9 @@
 
 namespace perennial::causal {
 
-// The mean, a linear fit, or of these two the one with the smaller loss on the held-out units
-// (where there are none, the linear fit).
+// The mean, a linear fit (but the mean where the units that are not held out are of one class), or
+// of these two the one with the smaller loss on the held-out units, with trees or without. Where
+// there are none of these, or fewer than two others a covariate, that is the mean.
 enum class BoostingStart { kMean, kLinear, kBetter };
 
 // Many small trees, as many as held-out units ask for, then fitted to all units. The defaults were

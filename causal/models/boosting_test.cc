@@ -507,9 +507,54 @@ TEST(BoostingTest, TheBetterStartIsTheOneThatHeldOutUnitsPrefer) {
         return binary ? (y > 0 ? 1 : 0) : y;
       });
       EXPECT_EQ(bytes(hill, binary, kBetter, refit), bytes(hill, binary, kMean, refit));
-      EXPECT_EQ(bytes(hill, binary, kBetter, refit, 0), bytes(hill, binary, kLinear, refit, 0));
+      // Without held-out units, or with too few others, nothing speaks for a line.
+      EXPECT_EQ(bytes(line, binary, kBetter, refit, 0), bytes(line, binary, kMean, refit, 0));
+      const Data wide = NormalData(100, 45, [&](const double* x, random::Stream& stream) {
+        const double y = 4 * x[0] + stream.Normal();
+        return binary ? (y > 0 ? 1 : 0) : y;
+      });
+      EXPECT_EQ(bytes(wide, binary, kBetter, refit), bytes(wide, binary, kMean, refit));
     }
   }
+}
+
+// Too few units for leaves of twenty: the line alone is better than the mean alone.
+TEST(BoostingTest, WhereThereIsNoSplitTheBetterStartIsStillFound) {
+  for (const bool binary : {false, true}) {
+    const Data data = NormalData(40, 1, [&](const double* x, random::Stream& stream) {
+      const double y = 3 * x[0] + stream.Normal();
+      return binary ? (y > 0 ? 1 : 0) : y;
+    });
+    const auto bytes = [&](BoostingStart start) {
+      return FitTo({.min_data_in_leaf = 20, .start = start}, data.regression(binary))->Serialize();
+    };
+    EXPECT_EQ(bytes(BoostingStart::kBetter), bytes(BoostingStart::kLinear));
+    EXPECT_NE(bytes(BoostingStart::kBetter), bytes(BoostingStart::kMean));
+  }
+}
+
+// Clusters of a rare class may all be held out.
+TEST(BoostingTest, AClassThatIsAllHeldOutLeavesTheMean) {
+  Data data = NormalData(40, 2, [](const double*, random::Stream&) { return 0.0; });
+  std::vector<int32_t> cluster(40);
+  std::iota(cluster.begin(), cluster.end(), 0);
+  // One cluster holds the rare class, and begins with the common one.
+  for (int i = 0; i < 4; ++i) cluster[i] = 0;
+  data.y[1] = data.y[2] = data.y[3] = 1;
+  int fallen_back = 0;
+  for (uint64_t seed = 0; seed < 40; ++seed) {
+    for (const BoostingStart start : {BoostingStart::kLinear, BoostingStart::kBetter}) {
+      RegressionData regression = data.regression(/*binary=*/true, seed);
+      regression.cluster = cluster;
+      const auto fit = (*Boosting::Create({.start = start}))->Fit(regression);
+      ASSERT_TRUE(fit.ok()) << fit.status();
+      const auto mean = (*Boosting::Create({}))->Fit(regression);
+      ASSERT_TRUE(mean.ok()) << mean.status();
+      fallen_back += start == BoostingStart::kLinear && (*fit)->Serialize() == (*mean)->Serialize();
+    }
+  }
+  EXPECT_GT(fallen_back, 0);
+  EXPECT_LT(fallen_back, 40);
 }
 
 // As many covariates as there are units in the arm of a small study, none of which says anything.

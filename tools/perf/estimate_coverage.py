@@ -7,8 +7,8 @@
 
 Needs Python's standard library alone. Prints, for each estimator, over the tables: the mean error of
 the estimate (bias), its standard deviation, the mean standard error that was said, the share of 95 %
-intervals that hold the mean effect of the table's units with the 95 % interval of that share (Wilson),
-and seconds a table.
+intervals that hold the mean effect of the table's units (of 400, 0.05 about that of the population, -3) with
+the 95 % interval of that share (Wilson), and seconds a table.
 
 A table is a clinic's: age, body mass index (a tenth missing), severity, region (a text, a twentieth
 missing), whether treated, cost. Age, severity and region move both treatment and cost: the arms'
