@@ -5,6 +5,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "common/base/excerpt.h"
+#include "common/base/wrapped_text.h"
 
 namespace perennial::causal {
 namespace {
@@ -69,15 +70,7 @@ absl::Status AsTyped(const absl::Status& status, const std::string& path,
 }
 
 void PrintItem(absl::string_view text, std::ostream& out) {
-  std::string line = "-";
-  for (const absl::string_view word : absl::StrSplit(text, ' ')) {
-    if (line.size() > 2 && line.size() + 1 + word.size() > kTerminalWidth) {
-      out << line << "\n";
-      line.assign(1, ' ');
-    }
-    absl::StrAppend(&line, " ", word);
-  }
-  out << line << "\n";
+  out << base::WrappedText(absl::StrSplit(text, ' '), kTerminalWidth, "- ", "  ");
 }
 
 }  // namespace perennial::causal

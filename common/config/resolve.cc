@@ -12,6 +12,7 @@
 #include "absl/strings/str_split.h"
 #include "common/base/json_text.h"
 #include "common/base/sha256.h"
+#include "common/base/wrapped_text.h"
 #include "common/config/field_info.h"
 #include "common/config/options.pb.h"
 
@@ -173,17 +174,9 @@ void Print(const Message& message, const std::string& indent, std::string* text)
 
 constexpr size_t kWidth = 80;
 
-// Appends `words` wrapped to the width, every line indented.
-void Wrap(const std::string& words, const std::string& indent, std::string* text) {
-  std::string line;
-  for (const absl::string_view word : absl::StrSplit(words, ' ', absl::SkipEmpty())) {
-    if (!line.empty() && indent.size() + line.size() + 1 + word.size() > kWidth) {
-      absl::StrAppend(text, indent, line, "\n");
-      line.clear();
-    }
-    absl::StrAppend(&line, line.empty() ? "" : " ", word);
-  }
-  if (!line.empty()) absl::StrAppend(text, indent, line, "\n");
+// Appends `text` wrapped to the width, every line indented.
+void Wrap(absl::string_view text, absl::string_view indent, std::string* to) {
+  *to += base::WrappedText(absl::StrSplit(text, ' ', absl::SkipEmpty()), kWidth, indent, indent);
 }
 
 std::string DefaultText(const FieldDescriptor* field) {

@@ -17,6 +17,7 @@
 #include "common/base/nearest_name.h"
 #include "common/base/runfiles.h"
 #include "common/base/status_macros.h"
+#include "common/base/wrapped_text.h"
 #include "common/config/override.h"
 #include "common/config/resolve.h"
 #include "common/config/textproto.h"
@@ -27,9 +28,7 @@ namespace {
 
 constexpr char kSuffix[] = ".textproto";
 constexpr char kSetFlag[] = "--set ";
-// Of a listing.
 constexpr size_t kTerminalWidth = 80;
-constexpr size_t kNameColumns = 17;
 
 // As messages name it.
 std::string OverrideText(absl::string_view override_text) {
@@ -139,15 +138,8 @@ absl::StatusOr<std::string> ListingText(const Line& line) {
     const absl::string_view first = *absl::StrSplit(contents, '\n').begin();
     const std::string what = absl::StrCat(absl::StripPrefix(absl::StripPrefix(first, "#"), " "),
                                           config.name == line.default_config() ? " (default)" : "");
-    std::string row = absl::StrFormat("  %-15s", config.name);
-    for (const absl::string_view word : absl::StrSplit(what, ' ')) {
-      if (row.size() + 1 + word.size() > kTerminalWidth && row.size() > kNameColumns) {
-        absl::StrAppend(&text, row, "\n");
-        row.assign(kNameColumns, ' ');
-      }
-      absl::StrAppend(&row, " ", word);
-    }
-    absl::StrAppend(&text, row, "\n");
+    text += base::WrappedText(absl::StrSplit(what, ' '), kTerminalWidth,
+                              absl::StrFormat("  %-15s ", config.name), std::string(18, ' '));
   }
   return text;
 }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -10,39 +9,21 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "common/base/logging.h"
+#include "common/base/wrapped_text.h"
 
 namespace perennial::report {
 namespace {
 
 constexpr size_t kGap = 2;
 
-size_t Width(absl::string_view text) {
-  return std::count_if(text.begin(), text.end(),
-                       [](char c) { return (static_cast<uint8_t>(c) & 0xc0) != 0x80; });
-}
-
 std::string Padded(const std::string& text, size_t width, Align align) {
-  const std::string space(width - std::min(width, Width(text)), ' ');
+  const std::string space(width - std::min(width, base::ColumnsOf(text)), ' ');
   return align == Align::kRight ? space + text : text + space;
 }
 
 std::string WithoutTrailingSpace(std::string line) {
   line.erase(line.find_last_not_of(' ') + 1);
   return line + "\n";
-}
-
-std::string Wrapped(const std::string& text, size_t width) {
-  std::string wrapped;
-  std::string line;
-  for (const absl::string_view word : absl::StrSplit(text, ' ', absl::SkipEmpty())) {
-    if (!line.empty() && Width(line) + 1 + Width(word) > width) {
-      absl::StrAppend(&wrapped, line, "\n");
-      line.clear();
-    }
-    absl::StrAppend(&line, line.empty() ? "" : " ", word);
-  }
-  if (!line.empty()) absl::StrAppend(&wrapped, line, "\n");
-  return wrapped;
 }
 
 }  // namespace
@@ -55,10 +36,10 @@ std::string TerminalTable(const Table& table, int width) {
   };
   std::vector<size_t> widths;
   for (size_t c = 0; c < count; ++c) {
-    size_t widest = Width(table.columns[c].name);
+    size_t widest = base::ColumnsOf(table.columns[c].name);
     for (size_t r = 0; r < table.rows.size(); ++r) {
       CHECK_LE(table.rows[r].size(), count);
-      widest = std::max(widest, Width(cell(r, c)));
+      widest = std::max(widest, base::ColumnsOf(cell(r, c)));
     }
     widths.push_back(widest);
   }
@@ -88,7 +69,8 @@ std::string TerminalTable(const Table& table, int width) {
     used += kGap + widths[c];
   }
 
-  std::string text = Wrapped(table.caption, static_cast<size_t>(std::max(width, 1)));
+  std::string text = base::WrappedText(absl::StrSplit(table.caption, ' ', absl::SkipEmpty()),
+                                       static_cast<size_t>(std::max(width, 1)));
   for (size_t b = 0; b < blocks.size(); ++b) {
     if (b > 0) text += "\n";
     std::string header;
