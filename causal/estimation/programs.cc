@@ -311,10 +311,10 @@ absl::string_view BytesOf(const std::vector<T>& values) {
   return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
 }
 
-// Of all that the numbers depend on.
 // Of how models are fitted: another where they would give other numbers for the same settings.
 constexpr absl::string_view kModelVersion = "2";
 
+// Of all that the numbers depend on.
 std::string FingerprintOf(const Encoded& encoded, const AnalysisOptions& options) {
   base::Sha256 digest;
   digest.Update(kModelVersion);

@@ -91,28 +91,37 @@ std::vector<size_t> ByDifference(const std::vector<Balance>& balances) {
   return order;
 }
 
+// Before and after weighting, behind what a table of balance begins with.
+Table ComparisonTable(std::string caption, std::vector<report::Column> columns) {
+  for (const char* title :
+       {"SMD", "SMD after", "variance ratio", "variance ratio after", "KS", "KS after"}) {
+    columns.push_back({title, Align::kRight});
+  }
+  return {.caption = std::move(caption), .columns = std::move(columns)};
+}
+
+void AddComparison(std::vector<std::string> row, const Balance& before, const Balance& after,
+                   Table& table) {
+  for (std::string& cell : std::vector<std::string>{
+           OptionalText(before.standardized_difference),
+           OptionalText(after.standardized_difference), OptionalText(before.variance_ratio, "%.2f"),
+           OptionalText(after.variance_ratio, "%.2f"),
+           absl::StrFormat("%.3f", before.kolmogorov_smirnov),
+           absl::StrFormat("%.3f", after.kolmogorov_smirnov)}) {
+    row.push_back(std::move(cell));
+  }
+  table.rows.push_back(std::move(row));
+}
+
 Table BalanceTable(const Output& output, const ArmDiagnostics& of_arm) {
-  Table table = {.caption = absl::StrCat(AgainstControl(output, of_arm.arm),
-                                         ", before weighting and after it"),
-                 .columns = {{"covariate"},
-                             {"mean in the arm", Align::kRight},
-                             {"mean in control", Align::kRight},
-                             {"SMD", Align::kRight},
-                             {"SMD after", Align::kRight},
-                             {"variance ratio", Align::kRight},
-                             {"variance ratio after", Align::kRight},
-                             {"KS", Align::kRight},
-                             {"KS after", Align::kRight}}};
+  Table table = ComparisonTable(
+      absl::StrCat(AgainstControl(output, of_arm.arm), ", before weighting and after it"),
+      {{"covariate"}, {"mean in the arm", Align::kRight}, {"mean in control", Align::kRight}});
   for (const size_t j : ByDifference(of_arm.before)) {
     const Balance& before = of_arm.before[j];
-    const Balance& after = of_arm.after[j];
-    table.rows.push_back(
-        {output.observations.covariate_names[j], NumberText(before.treated_mean),
-         NumberText(before.control_mean), OptionalText(before.standardized_difference),
-         OptionalText(after.standardized_difference), OptionalText(before.variance_ratio, "%.2f"),
-         OptionalText(after.variance_ratio, "%.2f"),
-         absl::StrFormat("%.3f", before.kolmogorov_smirnov),
-         absl::StrFormat("%.3f", after.kolmogorov_smirnov)});
+    AddComparison({output.observations.covariate_names[j], NumberText(before.treated_mean),
+                   NumberText(before.control_mean)},
+                  before, of_arm.after[j], table);
   }
   return table;
 }
@@ -121,27 +130,15 @@ Table RepresentationTable(const Output& output, const ArmDiagnostics& of_arm) {
   const std::vector<size_t> order = ByDifference(of_arm.representation_before);
   const size_t all = order.size();
   const std::span shown = std::span(order).first(std::min(all, kShownFeatures));
-  Table table = {.caption = absl::StrCat(
-                     AgainstControl(output, of_arm.arm), ", before weighting and after it: ",
-                     all > shown.size() ? absl::StrCat("the ", shown.size(), " of ", all,
-                                                       " features that differ most before it")
-                                        : "all features"),
-                 .columns = {{"feature"},
-                             {"SMD", Align::kRight},
-                             {"SMD after", Align::kRight},
-                             {"variance ratio", Align::kRight},
-                             {"variance ratio after", Align::kRight},
-                             {"KS", Align::kRight},
-                             {"KS after", Align::kRight}}};
+  Table table = ComparisonTable(
+      absl::StrCat(AgainstControl(output, of_arm.arm), ", before weighting and after it: ",
+                   all > shown.size() ? absl::StrCat("the ", shown.size(), " of ", all,
+                                                     " features that differ most before it")
+                                      : "all features"),
+      {{"feature"}});
   for (const size_t j : shown) {
-    const Balance& before = of_arm.representation_before[j];
-    const Balance& after = of_arm.representation_after[j];
-    table.rows.push_back({absl::StrCat(j + 1), OptionalText(before.standardized_difference),
-                          OptionalText(after.standardized_difference),
-                          OptionalText(before.variance_ratio, "%.2f"),
-                          OptionalText(after.variance_ratio, "%.2f"),
-                          absl::StrFormat("%.3f", before.kolmogorov_smirnov),
-                          absl::StrFormat("%.3f", after.kolmogorov_smirnov)});
+    AddComparison({absl::StrCat(j + 1)}, of_arm.representation_before[j],
+                  of_arm.representation_after[j], table);
   }
   return table;
 }

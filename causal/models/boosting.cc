@@ -336,7 +336,7 @@ absl::StatusOr<Boosted> Boost(const BoostingOptions& options, int rounds,
 constexpr double kLogisticPenalties[] = {1e-4, 1e-3, 1e-2, 1e-1, 1};
 constexpr double kLogisticPenalty = 1e-2;
 
-// Fits a line to the sample: ridge regression, or log odds with the penalty.
+// Fits a line to the sample: ridge regression that chooses its own penalty, or log odds with this.
 absl::StatusOr<LinearFit> LineOf(const Sample& sample, bool binary, double penalty) {
   const kernels::MatrixView<const double> x = {sample.x.data(), std::ssize(sample.y),
                                                sample.features, sample.features};
@@ -387,17 +387,17 @@ double MeanTarget(const Sample& sample) {
   return sum / weights;
 }
 
-// The penalty of least logistic loss.
-absl::StatusOr<double> ChosenPenalty(const Sample& training, Sample& validation) {
-  double chosen = kLogisticPenalty;
+// The line of least logistic loss over the penalties.
+absl::StatusOr<LinearFit> ChosenLogOdds(const Sample& training, Sample& validation) {
+  LinearFit chosen;
   double least = std::numeric_limits<double>::infinity();
   for (const double penalty : kLogisticPenalties) {
-    PERENNIAL_ASSIGN_OR_RETURN(const LinearFit line, LineOf(training, true, penalty));
+    PERENNIAL_ASSIGN_OR_RETURN(LinearFit line, LineOf(training, true, penalty));
     SetStart(line, validation);
     const double loss = LossWithoutTrees(validation, /*binary=*/true, /*constant=*/0);
-    if (loss < least) {
+    if (loss < least || chosen.center.empty()) {
       least = loss;
-      chosen = penalty;
+      chosen = std::move(line);
     }
   }
   return chosen;
@@ -407,7 +407,6 @@ absl::StatusOr<double> ChosenPenalty(const Sample& training, Sample& validation)
 // add.
 struct Stopped {
   std::optional<LinearFit> line;  // Of the other units.
-  double penalty = kLogisticPenalty;
   Boosted boosted;
 };
 
@@ -428,10 +427,8 @@ absl::StatusOr<Stopped> Stop(const BoostingOptions& options, const std::string& 
   }
   // A line of the training units alone: held-out ones shall be as new to it as to the trees.
   Stopped linear;
-  if (binary) {
-    PERENNIAL_ASSIGN_OR_RETURN(linear.penalty, ChosenPenalty(training, validation));
-  }
-  PERENNIAL_ASSIGN_OR_RETURN(linear.line, LineOf(training, binary, linear.penalty));
+  PERENNIAL_ASSIGN_OR_RETURN(
+      linear.line, binary ? ChosenLogOdds(training, validation) : LineOf(training, false, 0));
   SetStart(*linear.line, training);
   SetStart(*linear.line, validation);
   PERENNIAL_ASSIGN_OR_RETURN(linear.boosted,
@@ -463,7 +460,7 @@ absl::Status Grow(const BoostingOptions& options, Sample all, const random::Stre
     // No tree at all: no split was found, and one round says so again.
     rounds = std::max(stopped.boosted.best, 1);
     from_line = stopped.line.has_value();
-    penalty = stopped.penalty;
+    if (from_line) penalty = stopped.line->penalty;
   }
   if (from_line) {
     PERENNIAL_ASSIGN_OR_RETURN(model.line, LineOf(all, model.binary, penalty));
