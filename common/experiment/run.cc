@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -102,6 +103,11 @@ absl::Status CheckKey(const population::UnitKey& key) {
                    "\" is no name of a replicate: use a-z, A-Z, 0-9, _ and -"));
 }
 
+int64_t Milliseconds() {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
+}
+
 class ExperimentRun {
  public:
   ExperimentRun(const Line& line, const Surroundings& surroundings, const Configuration& config,
@@ -169,7 +175,9 @@ class ExperimentRun {
   // quarter of those that do, for want of better.
   void WeighUnits();
   // Over all units.
-  Progress::Done Sum();
+  Progress::Done Sum() const;
+  // Of a unit, and its share in done_; mutex_ held.
+  void SetProgress(Live& live, double progress);
   std::vector<Unit*> Units() const;
   std::vector<record::FailedUnit> Failures() const;
   // Of a run that has ended, with the failures of its units.
@@ -188,10 +196,13 @@ class ExperimentRun {
   double gemm_peak_ = 0;
   std::vector<uint64_t> seeds_;
   std::unique_ptr<record::RunFolder> folder_;
+  std::optional<record::Checkpoints> checkpoints_;  // In the folder.
   std::vector<Live> units_;
   std::optional<Progress> progress_;
-  std::atomic<int64_t> info_second_ = 0;  // When run.json was last written.
+  std::atomic<int64_t> next_info_ = 0;  // When run.json is due, in milliseconds.
   std::mutex mutex_;
+  double weight_ = 0;    // Of all units.
+  Progress::Done done_;  // Kept by SetProgress.
 };
 
 absl::Status ExperimentRun::CheckSameConfig(const std::string& path) const {
@@ -316,6 +327,7 @@ absl::Status ExperimentRun::Execute(const CommandLine& command, Experiment& expe
     // What does not fit leaves no folder behind.
     PERENNIAL_RETURN_IF_ERROR(population::CheckMemory(Units(), threads, memory_bytes));
     PERENNIAL_ASSIGN_OR_RETURN(folder_, record::RunFolder::Create(path));
+    checkpoints_.emplace(folder_->checkpoint_folder());
     // The seeds stand in run.json, so that it comes before what makes the folder a run.
     PERENNIAL_RETURN_IF_ERROR(WriteRunInfo("running"));
     PERENNIAL_RETURN_IF_ERROR(folder_->WriteConfig(ConfigText()));
@@ -326,6 +338,7 @@ absl::Status ExperimentRun::Execute(const CommandLine& command, Experiment& expe
                            "one (results are not concerned)\n";
     }
     PERENNIAL_ASSIGN_OR_RETURN(folder_, record::RunFolder::Open(path));
+    checkpoints_.emplace(folder_->checkpoint_folder());
     // What was read before the lock was held may have changed.
     PERENNIAL_ASSIGN_OR_RETURN(const Earlier locked, ReadEarlier(path, command));
     if (locked.state != earlier.state || locked.run_json != earlier.run_json) {
@@ -426,8 +439,7 @@ absl::Status ExperimentRun::CheckMachine(const record::StoredRunInfo& earlier) c
 absl::Status ExperimentRun::LoadCheckpoints() {
   for (Live& live : units_) {
     const std::string id = live.unit->key().Id();
-    PERENNIAL_ASSIGN_OR_RETURN(const auto checkpoint,
-                               record::ReadLatestCheckpoint(folder_->checkpoint_folder(), id));
+    PERENNIAL_ASSIGN_OR_RETURN(const auto checkpoint, checkpoints_->ReadLatest(id));
     if (!checkpoint.has_value()) continue;
     if (!checkpoint->warning.empty()) {
       surroundings_.log << "warning: " << checkpoint->warning << "\n";
@@ -476,8 +488,9 @@ std::vector<Unit*> ExperimentRun::Units() const {
 absl::Status ExperimentRun::RunUnits(int threads, int64_t memory_bytes) {
   for (Live& live : units_) live.progress = live.unit->progress();
   WeighUnits();
+  done_ = Sum();
   progress_.emplace(surroundings_.log, surroundings_.terminal, static_cast<int64_t>(units_.size()),
-                    Sum(), surroundings_.columns);
+                    done_, surroundings_.columns);
   const absl::Status status = population::RunUnits(
       Units(),
       {.threads = threads,
@@ -515,23 +528,29 @@ absl::Status ExperimentRun::WriteEvents(Live& live) {
 
 absl::Status ExperimentRun::AfterChunk(Live& live, double cpu_seconds) {
   PERENNIAL_RETURN_IF_ERROR(WriteEvents(live));
+  Progress::Done done;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     live.cpu_seconds += cpu_seconds;
-    live.progress = live.unit->progress();
+    SetProgress(live, live.unit->progress());
+    done = done_;
   }
   live.since_checkpoint += cpu_seconds;
   if (live.unit->finished() || live.since_checkpoint >= surroundings_.checkpoint_seconds) {
     live.since_checkpoint = 0;
     PERENNIAL_RETURN_IF_ERROR(SaveUnit(live));
-    // It names all units, and nothing depends on it: once a second will do.
-    const auto now = std::chrono::steady_clock::now().time_since_epoch();
-    const int64_t second = std::chrono::duration_cast<std::chrono::seconds>(now).count();
-    if (info_second_.exchange(second) != second) {
-      PERENNIAL_RETURN_IF_ERROR(WriteRunInfo("running"));
+    // It names all units, and nothing depends on it: once a second, and a hundredth of the time,
+    // will do.
+    const int64_t now = Milliseconds();
+    if (int64_t due = next_info_; now >= due && next_info_.compare_exchange_strong(
+                                                    due, std::numeric_limits<int64_t>::max())) {
+      const absl::Status written = WriteRunInfo("running");
+      const int64_t end = Milliseconds();
+      next_info_ = end + std::max<int64_t>(1000, 100 * (end - now));
+      PERENNIAL_RETURN_IF_ERROR(written);
     }
   }
-  progress_->Update(Sum());
+  progress_->Update(done);
   return absl::OkStatus();
 }
 
@@ -543,7 +562,7 @@ absl::Status ExperimentRun::AfterFailure(Live& live, const absl::Status& error) 
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     live.failure = std::string(error.message());
-    live.progress = 1;
+    SetProgress(live, 1);
   }
   return WriteRunInfo("running");
 }
@@ -559,8 +578,7 @@ absl::Status ExperimentRun::SaveUnit(Live& live) {
   PERENNIAL_RETURN_IF_ERROR(folder_->metrics().Sync());
   PERENNIAL_RETURN_IF_ERROR(live.events.Sync());
   PERENNIAL_ASSIGN_OR_RETURN(const std::string state, live.unit->Save());
-  PERENNIAL_RETURN_IF_ERROR(
-      record::WriteCheckpoint(folder_->checkpoint_folder(), live.unit->key().Id(), state));
+  PERENNIAL_RETURN_IF_ERROR(checkpoints_->Write(live.unit->key().Id(), state));
   live.saved_steps = live.unit->steps_done();
   return absl::OkStatus();
 }
@@ -576,21 +594,26 @@ void ExperimentRun::WeighUnits() {
   for (Live& live : units_) {
     live.weight = live.unit->plan().total_flops();
     if (live.weight <= 0) live.weight = otherwise;
+    weight_ += live.weight;
   }
 }
 
-Progress::Done ExperimentRun::Sum() {
+Progress::Done ExperimentRun::Sum() const {
   Progress::Done done;
-  double weight = 0;
-  const std::lock_guard<std::mutex> lock(mutex_);
   for (const Live& live : units_) {
-    weight += live.weight;
-    done.fraction += live.weight * live.progress;
+    done.fraction += live.weight * live.progress / weight_;
     done.units += live.progress;
     done.flops += live.unit->plan().total_flops() * live.progress;
   }
-  done.fraction /= weight;
   return done;
+}
+
+void ExperimentRun::SetProgress(Live& live, double progress) {
+  const double more = progress - live.progress;
+  live.progress = progress;
+  done_.fraction += live.weight * more / weight_;
+  done_.units += more;
+  done_.flops += live.unit->plan().total_flops() * more;
 }
 
 std::vector<record::FailedUnit> ExperimentRun::Failures() const {

@@ -26,6 +26,7 @@ namespace {
 constexpr int64_t kMaxCheckpointBytes = int64_t{64} << 30;
 constexpr size_t kKept = 2;
 constexpr size_t kChecksumDigits = 32;
+constexpr size_t kGenerationDigits = 8;
 constexpr char kEnding[] = ".safetensors";
 
 void CheckName(absl::string_view name) {
@@ -43,39 +44,39 @@ std::string Checksum(absl::string_view bytes) {
   return hash.FinishHex().substr(0, kChecksumDigits);
 }
 
-struct File {
-  int64_t generation;
-  std::string checksum;
-  std::string path;
-};
+}  // namespace
 
-// The checkpoints of a name that are there, newest first. No folder, no checkpoints.
-absl::StatusOr<std::vector<File>> Find(absl::string_view folder, absl::string_view name) {
-  std::vector<File> files;
-  if (!base::FolderExists(folder)) return files;
-  PERENNIAL_ASSIGN_OR_RETURN(const std::vector<std::string> names, base::ListFolder(folder));
+absl::Status Checkpoints::List() {
+  if (listed_ || !base::FolderExists(folder_)) return absl::OkStatus();
+  PERENNIAL_ASSIGN_OR_RETURN(const std::vector<std::string> names, base::ListFolder(folder_));
   for (const std::string& file : names) {
     absl::string_view rest = file;
-    if (!absl::ConsumePrefix(&rest, absl::StrCat(name, "-")) ||
-        !absl::ConsumeSuffix(&rest, kEnding)) {
-      continue;
-    }
-    const size_t dash = rest.find('-');
-    if (dash == absl::string_view::npos || dash < 8) continue;
-    const absl::string_view number = rest.substr(0, dash);
+    if (!absl::ConsumeSuffix(&rest, kEnding)) continue;
+    const size_t last = rest.rfind('-');
+    if (last == absl::string_view::npos || last == 0) continue;
+    const size_t dash = rest.rfind('-', last - 1);
+    if (dash == absl::string_view::npos || last - dash - 1 < kGenerationDigits) continue;
+    const absl::string_view number = rest.substr(dash + 1, last - dash - 1);
     int64_t generation;
     if (std::all_of(number.begin(), number.end(), [](char c) { return c >= '0' && c <= '9'; }) &&
         absl::SimpleAtoi(number, &generation)) {
-      files.push_back(
-          {generation, std::string(rest.substr(dash + 1)), base::JoinPath(folder, file)});
+      files_[std::string(rest.substr(0, dash))].push_back(
+          {generation, std::string(rest.substr(last + 1)), base::JoinPath(folder_, file)});
     }
   }
-  std::ranges::sort(files, std::greater<>(), &File::generation);
-  return files;
+  for (auto& [name, files] : files_) std::ranges::sort(files, std::greater<>(), &File::generation);
+  listed_ = true;
+  return absl::OkStatus();
 }
 
-// The bytes of a sound file.
-absl::StatusOr<std::string> ReadSound(const File& file) {
+absl::StatusOr<std::vector<Checkpoints::File>> Checkpoints::Find(absl::string_view name) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  PERENNIAL_RETURN_IF_ERROR(List());
+  const auto found = files_.find(std::string(name));
+  return found == files_.end() ? std::vector<File>() : found->second;
+}
+
+absl::StatusOr<std::string> Checkpoints::ReadSound(const File& file) {
   PERENNIAL_ASSIGN_OR_RETURN(std::string bytes, base::ReadFile(file.path, kMaxCheckpointBytes));
   if (Checksum(bytes) != file.checksum) {
     return absl::DataLossError(
@@ -85,36 +86,37 @@ absl::StatusOr<std::string> ReadSound(const File& file) {
   return bytes;
 }
 
-}  // namespace
-
-absl::Status WriteCheckpoint(absl::string_view folder, absl::string_view name,
-                             absl::string_view bytes) {
+absl::Status Checkpoints::Write(absl::string_view name, absl::string_view bytes) {
   CheckName(name);
-  PERENNIAL_RETURN_IF_ERROR(base::MakeFolders(folder));
-  PERENNIAL_ASSIGN_OR_RETURN(const std::vector<File> older, Find(folder, name));
-  const int64_t generation = older.empty() ? 1 : older.front().generation + 1;
-  PERENNIAL_RETURN_IF_ERROR(base::WriteFileAtomically(
-      base::JoinPath(folder, absl::StrCat(name, absl::StrFormat("-%08d-", generation),
-                                          Checksum(bytes), kEnding)),
-      bytes));
+  PERENNIAL_RETURN_IF_ERROR(base::MakeFolders(folder_));
+  PERENNIAL_ASSIGN_OR_RETURN(const std::vector<File> older, Find(name));
+  File file = {.generation = older.empty() ? 1 : older.front().generation + 1,
+               .checksum = Checksum(bytes)};
+  file.path = base::JoinPath(
+      folder_,
+      absl::StrCat(name,
+                   absl::StrFormat("-%0*d-", static_cast<int>(kGenerationDigits), file.generation),
+                   file.checksum, kEnding));
+  PERENNIAL_RETURN_IF_ERROR(base::WriteFileAtomically(file.path, bytes));
 
   // The new one and the newest sound one before it stay: a corrupt file is no second chance. What
   // lies between them is corrupt and goes too.
-  size_t kept = 1;
-  for (const File& file : older) {
-    if (kept < kKept && ReadSound(file).ok()) {
-      ++kept;
+  std::vector<File> kept = {std::move(file)};
+  for (const File& before : older) {
+    if (kept.size() < kKept && ReadSound(before).ok()) {
+      kept.push_back(before);
     } else {
-      PERENNIAL_RETURN_IF_ERROR(base::RemoveFile(file.path));
+      PERENNIAL_RETURN_IF_ERROR(base::RemoveFile(before.path));
     }
   }
+  const std::lock_guard<std::mutex> lock(mutex_);
+  files_[std::string(name)] = std::move(kept);
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::optional<Checkpoint>> ReadLatestCheckpoint(absl::string_view folder,
-                                                               absl::string_view name) {
+absl::StatusOr<std::optional<Checkpoint>> Checkpoints::ReadLatest(absl::string_view name) {
   CheckName(name);
-  PERENNIAL_ASSIGN_OR_RETURN(const std::vector<File> files, Find(folder, name));
+  PERENNIAL_ASSIGN_OR_RETURN(const std::vector<File> files, Find(name));
   std::vector<std::string> faults;
   for (const File& file : files) {
     absl::StatusOr<std::string> bytes = ReadSound(file);

@@ -7,16 +7,19 @@
 // temporary name, fsync, rename, fsync of the folder. Different names may be written from different
 // threads at the same time; one name by one thread at a time.
 //
-//   PERENNIAL_RETURN_IF_ERROR(WriteCheckpoint(run->checkpoint_folder(), "er-seed0", bytes));
-//   PERENNIAL_ASSIGN_OR_RETURN(std::optional<Checkpoint> last,
-//                              ReadLatestCheckpoint(run->checkpoint_folder(), "er-seed0"));
+//   Checkpoints checkpoints(run->checkpoint_folder());
+//   PERENNIAL_RETURN_IF_ERROR(checkpoints.Write("er-seed0", bytes));
+//   PERENNIAL_ASSIGN_OR_RETURN(std::optional<Checkpoint> last, checkpoints.ReadLatest("er-seed0"));
 //   if (last && !last->warning.empty()) LOG(WARNING) << last->warning;
 #ifndef PERENNIAL_COMMON_RECORD_CHECKPOINT_H_
 #define PERENNIAL_COMMON_RECORD_CHECKPOINT_H_
 
 #include <cstdint>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <unordered_map>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -30,15 +33,38 @@ struct Checkpoint {
   std::string warning;  // says which newer file was refused and why; empty if none was
 };
 
-// Adds the next generation and removes all but the newest two that are sound. The folder is made if
-// missing. `name` consists of letters, digits, '_', '-' and '.'.
-absl::Status WriteCheckpoint(absl::string_view folder, absl::string_view name,
-                             absl::string_view bytes);
+// Those of a folder, which is its own while it lives: it lists the folder once, when first asked,
+// and knows what it writes, so that thousands of names cost no more than each by itself.
+// Thread-safe, but for one name by several threads at a time.
+class Checkpoints {
+ public:
+  explicit Checkpoints(absl::string_view folder) : folder_(folder) {}
 
-// The newest sound checkpoint; nullopt if there is none of this name at all; DataLoss, naming every
-// file and its fault, if there are some and none is sound.
-absl::StatusOr<std::optional<Checkpoint>> ReadLatestCheckpoint(absl::string_view folder,
-                                                               absl::string_view name);
+  // Adds the next generation and removes all but the newest two that are sound. The folder is made
+  // if missing. `name` consists of letters, digits, '_', '-' and '.'.
+  absl::Status Write(absl::string_view name, absl::string_view bytes);
+
+  // The newest sound checkpoint; nullopt if there is none of this name at all; DataLoss, naming
+  // every file and its fault, if there are some and none is sound.
+  absl::StatusOr<std::optional<Checkpoint>> ReadLatest(absl::string_view name);
+
+ private:
+  struct File {
+    int64_t generation;
+    std::string checksum;
+    std::string path;
+  };
+
+  absl::Status List();
+  // Of a name, newest first.
+  absl::StatusOr<std::vector<File>> Find(absl::string_view name);
+  static absl::StatusOr<std::string> ReadSound(const File& file);
+
+  const std::string folder_;
+  std::mutex mutex_;
+  bool listed_ = false;
+  std::unordered_map<std::string, std::vector<File>> files_;
+};
 
 }  // namespace perennial::record
 

@@ -33,7 +33,7 @@ class CheckpointTest : public ::testing::Test {
     return "";
   }
   void Write(absl::string_view bytes) {
-    const absl::Status status = WriteCheckpoint(folder_, "er", bytes);
+    const absl::Status status = Checkpoints(folder_).Write("er", bytes);
     ASSERT_TRUE(status.ok()) << status;
   }
   std::vector<std::string> Files() const { return base::ListFolder(folder_).value(); }
@@ -41,14 +41,14 @@ class CheckpointTest : public ::testing::Test {
 };
 
 TEST_F(CheckpointTest, NoneIsNoError) {
-  const auto none = ReadLatestCheckpoint(folder_, "er");
+  const auto none = Checkpoints(folder_).ReadLatest("er");
   ASSERT_TRUE(none.ok());
   EXPECT_FALSE(none->has_value());
 }
 
 TEST_F(CheckpointTest, NewestIsReadAndTwoAreKept) {
   for (const char* bytes : {"one", "two", "three", "four"}) Write(bytes);
-  const auto checkpoint = ReadLatestCheckpoint(folder_, "er").value();
+  const auto checkpoint = Checkpoints(folder_).ReadLatest("er").value();
   ASSERT_TRUE(checkpoint.has_value());
   EXPECT_EQ(checkpoint->bytes, "four");
   EXPECT_EQ(checkpoint->generation, 4);
@@ -65,10 +65,10 @@ TEST_F(CheckpointTest, TheFileHoldsTheBytesAndItsNameTheirSha256) {
 
 TEST_F(CheckpointTest, AnyBytesAndNoBytesReadBack) {
   Write("");
-  EXPECT_EQ(ReadLatestCheckpoint(folder_, "er").value()->bytes, "");
+  EXPECT_EQ(Checkpoints(folder_).ReadLatest("er").value()->bytes, "");
   const std::string bytes("\0PK\x03\x04....\xff\n", 11);
   Write(bytes);
-  EXPECT_EQ(ReadLatestCheckpoint(folder_, "er").value()->bytes, bytes);
+  EXPECT_EQ(Checkpoints(folder_).ReadLatest("er").value()->bytes, bytes);
 }
 
 TEST_F(CheckpointTest, EveryFlippedBitAndEveryTruncationIsFoundAndThePreviousUsed) {
@@ -87,7 +87,7 @@ TEST_F(CheckpointTest, EveryFlippedBitAndEveryTruncationIsFoundAndThePreviousUse
   spoilt.push_back(sound + "x");
   for (const std::string& bytes : spoilt) {
     ASSERT_TRUE(base::WriteFileAtomically(Path(2), bytes).ok());
-    const auto checkpoint = ReadLatestCheckpoint(folder_, "er").value();
+    const auto checkpoint = Checkpoints(folder_).ReadLatest("er").value();
     ASSERT_TRUE(checkpoint.has_value());
     ASSERT_EQ(checkpoint->bytes, "previous");
     ASSERT_THAT(checkpoint->warning, HasSubstr("er-00000002-"));
@@ -107,17 +107,17 @@ TEST_F(CheckpointTest, AllCorruptIsAnErrorThatNamesThem) {
   Write("two");
   ASSERT_TRUE(base::WriteFileAtomically(Path(1), "spoilt").ok());
   ASSERT_TRUE(base::WriteFileAtomically(Path(2), "spoilt").ok());
-  const absl::Status status = ReadLatestCheckpoint(folder_, "er").status();
+  const absl::Status status = Checkpoints(folder_).ReadLatest("er").status();
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
   EXPECT_THAT(std::string(status.message()), HasSubstr("er-00000001-"));
   EXPECT_THAT(std::string(status.message()), HasSubstr("er-00000002-"));
 }
 
 TEST_F(CheckpointTest, NamesThatBeginAlikeAreApart) {
-  ASSERT_TRUE(WriteCheckpoint(folder_, "er", "a").ok());
-  ASSERT_TRUE(WriteCheckpoint(folder_, "er-1", "b").ok());
-  EXPECT_EQ(ReadLatestCheckpoint(folder_, "er").value()->bytes, "a");
-  EXPECT_EQ(ReadLatestCheckpoint(folder_, "er-1").value()->bytes, "b");
+  ASSERT_TRUE(Checkpoints(folder_).Write("er", "a").ok());
+  ASSERT_TRUE(Checkpoints(folder_).Write("er-1", "b").ok());
+  EXPECT_EQ(Checkpoints(folder_).ReadLatest("er").value()->bytes, "a");
+  EXPECT_EQ(Checkpoints(folder_).ReadLatest("er-1").value()->bytes, "b");
 }
 
 TEST_F(CheckpointTest, TemporaryFileOfAKilledWriterIsIgnored) {
@@ -125,27 +125,53 @@ TEST_F(CheckpointTest, TemporaryFileOfAKilledWriterIsIgnored) {
   ASSERT_TRUE(
       base::WriteFileAtomically(folder_ + "/.er-00000002-ab.safetensors.perennial-tmp.1.0", "half")
           .ok());
-  EXPECT_EQ(ReadLatestCheckpoint(folder_, "er").value()->bytes, "one");
+  EXPECT_EQ(Checkpoints(folder_).ReadLatest("er").value()->bytes, "one");
+}
+
+// The folder is listed once: to look at thousands of files for each of thousands of units takes
+// longer than the units do.
+TEST_F(CheckpointTest, WhatItWritesItKnowsWithoutLookingAgain) {
+  Write("one");
+  Checkpoints checkpoints(folder_);
+  EXPECT_EQ(checkpoints.ReadLatest("er").value()->generation, 1);
+  ASSERT_TRUE(
+      base::WriteFileAtomically(folder_ + "/er-00000007-ab.safetensors", "of another").ok());
+  for (const char* bytes : {"two", "three", "four"}) {
+    ASSERT_TRUE(checkpoints.Write("er", bytes).ok());
+    EXPECT_EQ(checkpoints.ReadLatest("er").value()->bytes, bytes);
+  }
+  EXPECT_THAT(Files(), ElementsAre(StartsWith("er-00000003-"), StartsWith("er-00000004-"),
+                                   StartsWith("er-00000007-")));
+  ASSERT_TRUE(checkpoints.Write("ewc", "another name").ok());
+  EXPECT_EQ(checkpoints.ReadLatest("ewc").value()->generation, 1);
+}
+
+TEST_F(CheckpointTest, AFolderThatAppearsLaterIsSeen) {
+  Checkpoints checkpoints(folder_);
+  EXPECT_FALSE(checkpoints.ReadLatest("er").value().has_value());
+  Write("one");
+  EXPECT_EQ(checkpoints.ReadLatest("er").value()->bytes, "one");
 }
 
 TEST_F(CheckpointTest, NamesOfManyThreadsDoNotDisturbEachOther) {
   std::vector<std::thread> threads;
+  Checkpoints checkpoints(folder_);
   for (int t = 0; t < 4; ++t) {
-    threads.emplace_back([this, t] {
+    threads.emplace_back([&checkpoints, t] {
       for (int i = 0; i < 5; ++i) {
-        EXPECT_TRUE(WriteCheckpoint(folder_, absl::StrCat("unit", t), absl::StrCat(t, i)).ok());
+        EXPECT_TRUE(checkpoints.Write(absl::StrCat("unit", t), absl::StrCat(t, i)).ok());
       }
     });
   }
   for (std::thread& thread : threads) thread.join();
   for (int t = 0; t < 4; ++t) {
-    EXPECT_EQ(ReadLatestCheckpoint(folder_, absl::StrCat("unit", t)).value()->bytes,
+    EXPECT_EQ(Checkpoints(folder_).ReadLatest(absl::StrCat("unit", t)).value()->bytes,
               absl::StrCat(t, 4));
   }
 }
 
 TEST(CheckpointDeathTest, NameThatIsAPathStopsTheProgram) {
-  EXPECT_DEATH((void)WriteCheckpoint("folder", "../er", ""), "checkpoint's name");
+  EXPECT_DEATH((void)Checkpoints("folder").Write("../er", ""), "checkpoint's name");
 }
 
 }  // namespace

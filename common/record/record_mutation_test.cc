@@ -201,8 +201,8 @@ class FolderMutationTest : public ::testing::Test {
 
 // The newest checkpoint is damaged: it is found, and the one before is given.
 TEST_F(FolderMutationTest, Checkpoint) {
-  ASSERT_TRUE(WriteCheckpoint(folder_, "er", "previous").ok());
-  ASSERT_TRUE(WriteCheckpoint(folder_, "er", "the newest state").ok());
+  ASSERT_TRUE(Checkpoints(folder_).Write("er", "previous").ok());
+  ASSERT_TRUE(Checkpoints(folder_).Write("er", "the newest state").ok());
   std::string newest;
   const std::vector<std::string> names = base::ListFolder(folder_).value();
   for (const std::string& name : names) {
@@ -212,7 +212,7 @@ TEST_F(FolderMutationTest, Checkpoint) {
   RunMutations({.corpus = {sound}, .tokens = {std::string(8, '\0'), "0f"}},
                [&](absl::string_view bytes) {
                  Write(newest, bytes);
-                 const auto read = ReadLatestCheckpoint(folder_, "er");
+                 const auto read = Checkpoints(folder_).ReadLatest("er");
                  if (!read.ok()) return read.status();
                  EXPECT_TRUE(read->has_value());
                  const bool whole = bytes == sound;
