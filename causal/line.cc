@@ -135,10 +135,16 @@ absl::StatusOr<std::unique_ptr<experiment::Experiment>> CausalLine::Prepare(
 std::vector<experiment::Headline> CausalLine::headlines() const {
   // A few realisations with large effects rule the means.
   return {
-      {.metric = "sqrt_pehe_in", .label = "sqrt PEHE, in", .heavy_tailed = true},
-      {.metric = "sqrt_pehe_out", .label = "sqrt PEHE, out", .heavy_tailed = true, .wins = true},
-      {.metric = "ate_error", .label = "ATE error", .heavy_tailed = true},
-      {.metric = "att_error", .label = "ATT error", .heavy_tailed = true}};
+      {.metric = "sqrt_pehe_in",
+       .label = "sqrt PEHE, in",
+       .heavy_tailed = true,
+       .wins = "wins %, in"},
+      {.metric = "sqrt_pehe_out",
+       .label = "sqrt PEHE, out",
+       .heavy_tailed = true,
+       .wins = "wins %, out"},
+      {.metric = "ate_error", .label = "ATE error", .heavy_tailed = true, .wins = "wins %, ATE"},
+      {.metric = "att_error", .label = "ATT error", .heavy_tailed = true, .wins = "wins %, ATT"}};
 }
 
 absl::StatusOr<std::vector<experiment::Finding>> CausalLine::Findings(

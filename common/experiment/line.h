@@ -27,10 +27,11 @@ struct Headline {
   std::string metric;  // "average_accuracy"
   std::string label;   // "average accuracy"
   // Of an error, never negative, that a few replicates rule: shown as mean (median) instead of mean
-  // and interval (bars have one, from 0 at least), and with `wins`, the share of pairs of another
-  // method and a replicate that both have in which this method's is smaller; ties are half.
+  // and interval (bars have one, from 0 at least).
   bool heavy_tailed = false;
-  bool wins = false;
+  // Heading of a column for the share of pairs of another method and a replicate that both have in
+  // which this method's is smaller, ties half; none where empty.
+  std::string wins = {};
 };
 
 // What a line makes of a run's results beyond the tables that all lines have.

@@ -440,7 +440,7 @@ absl::StatusOr<report::Table> HeadlineTable(const std::vector<SummaryResult>& re
     if (!measured.contains(headline.metric)) continue;
     shown.push_back(headline);
     table.columns.push_back({headline.label, report::Align::kRight});
-    if (headline.wins) table.columns.push_back({"wins, %", report::Align::kRight});
+    if (!headline.wins.empty()) table.columns.push_back({headline.wins, report::Align::kRight});
   }
   const bool several = SeveralGroups(methods);
   for (const auto& method : methods) {
@@ -459,14 +459,14 @@ absl::StatusOr<report::Table> HeadlineTable(const std::vector<SummaryResult>& re
       const SummaryResult* result = index.Find(method.first, method.second, headline.metric);
       if (result == nullptr) {
         row.push_back(kNothing);
-        if (headline.wins) row.push_back(kNothing);
+        if (!headline.wins.empty()) row.push_back(kNothing);
         continue;
       }
       PERENNIAL_ASSIGN_OR_RETURN(const stats::Summary summary, record::Statistics(*result));
       row.push_back(headline.heavy_tailed && summary.n > 1
                         ? absl::StrFormat("%.3f (%.3f)", summary.mean, summary.median)
                         : IntervalText(summary));
-      if (headline.wins) row.push_back(WinsText(*result, results));
+      if (!headline.wins.empty()) row.push_back(WinsText(*result, results));
     }
   }
   return table;

@@ -463,13 +463,13 @@ TEST(ResultsTest, AHeavyTailedMetricHasMedianAndWins) {
                                            MakeUnit("a", "2", 9),   MakeUnit("b", "0", 0.5),
                                            MakeUnit("b", "1", 3),   MakeUnit("b", "2", 1),
                                            MakeUnit("c", "0", 0.5), MakeUnit("c", "1", 4)};
-  const auto table =
-      HeadlineTable(Summarize(units),
-                    {{.metric = "accuracy", .label = "error", .heavy_tailed = true, .wins = true}});
+  const auto table = HeadlineTable(
+      Summarize(units),
+      {{.metric = "accuracy", .label = "error", .heavy_tailed = true, .wins = "wins %"}});
   ASSERT_TRUE(table.ok());
   EXPECT_EQ(table->caption, "Mean (median) over 2 to 3 seeds");
   ASSERT_EQ(table->columns.size(), 3);
-  EXPECT_EQ(table->columns[2].name, "wins, %");
+  EXPECT_EQ(table->columns[2].name, "wins %");
   EXPECT_THAT(table->rows, ElementsAre(ElementsAre("a", "4.000 (2.000)", "40"),
                                        ElementsAre("b", "1.500 (1.000)", "70"),
                                        ElementsAre("c", "2.250 (2.250)", "38")));
