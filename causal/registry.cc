@@ -92,6 +92,9 @@ DiscrepancyConfig DiscrepancyOf(const RepresentationConfig& config) {
     case RepresentationConfig::SINKHORN:
       discrepancy.kind = DiscrepancyKind::kSinkhorn;
       break;
+    case RepresentationConfig::SLACK_SINKHORN:
+      discrepancy.kind = DiscrepancyKind::kSlackSinkhorn;
+      break;
   }
   discrepancy.bandwidth = config.bandwidth();
   discrepancy.unbiased = config.unbiased();
@@ -101,6 +104,7 @@ DiscrepancyConfig DiscrepancyOf(const RepresentationConfig& config) {
   if (config.cost() == RepresentationConfig::EUCLIDEAN) {
     discrepancy.cost = TransportCost::kEuclidean;
   }
+  if (config.has_treated_mass()) discrepancy.mass_x = config.treated_mass();
   return discrepancy;
 }
 

@@ -58,6 +58,10 @@ template <typename T>
 void SinkhornBiased(benchmark::State& state) {
   Run<T>(state, {.kind = DiscrepancyKind::kSinkhorn, .debiased = false});
 }
+template <typename T>
+void SlackSinkhorn(benchmark::State& state) {
+  Run<T>(state, {.kind = DiscrepancyKind::kSlackSinkhorn, .cost = TransportCost::kEuclidean});
+}
 BENCHMARK_TEMPLATE(Linear, float)->Arg(64);
 BENCHMARK_TEMPLATE(Rbf, float)->Arg(32)->Arg(64)->Arg(100);
 BENCHMARK_TEMPLATE(Rbf, double)->Arg(64);
@@ -65,6 +69,7 @@ BENCHMARK_TEMPLATE(RbfMedian, float)->Arg(64);
 BENCHMARK_TEMPLATE(Energy, float)->Arg(64);
 BENCHMARK_TEMPLATE(Sinkhorn, float)->Arg(64);
 BENCHMARK_TEMPLATE(SinkhornBiased, float)->Arg(64);
+BENCHMARK_TEMPLATE(SlackSinkhorn, float)->Arg(64);
 
 template <typename T>
 void Wasserstein(benchmark::State& state) {

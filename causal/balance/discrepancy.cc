@@ -25,6 +25,11 @@ absl::Status CheckRange(const char* field, double value, bool in_range, const ch
 
 bool InRange(double value) { return value >= 1e-15 && value <= 1e15; }
 
+// What the public code adds to the kernel of its transport.
+constexpr double kKernelFloor = 1e-6;
+// Rows that kSlackSinkhorn has behind those of either sample.
+constexpr int64_t kSlackRows = 2;
+
 // Columns [begin, begin + columns) of some rows.
 template <typename T>
 MatrixView<T> Block(MatrixView<T> view, int64_t row, int64_t rows, int64_t column,
@@ -70,6 +75,10 @@ absl::Status Validate(const DiscrepancyConfig& config) {
       return CheckRange("bandwidth", config.bandwidth,
                         config.bandwidth == 0 || InRange(config.bandwidth),
                         "0 (the median heuristic) or in [1e-15, 1e15]");
+    case DiscrepancyKind::kSlackSinkhorn:
+      PERENNIAL_RETURN_IF_ERROR(
+          CheckRange("mass_x", config.mass_x, config.mass_x > 0 && config.mass_x < 1, "in (0, 1)"));
+      [[fallthrough]];
     case DiscrepancyKind::kSinkhorn:
       PERENNIAL_RETURN_IF_ERROR(
           CheckRange("epsilon", config.epsilon, InRange(config.epsilon), "in [1e-15, 1e15]"));
@@ -101,6 +110,7 @@ auto Discrepancy<T>::Divide(T* memory, const DiscrepancyConfig& config, int64_t 
     scratch.elements += elements;
     return part;
   };
+  if (config.kind == DiscrepancyKind::kSlackSinkhorn) rows += 2 * kSlackRows;
   const int64_t stride = RoundUp(rows);
   scratch.weights = take(stride);
   scratch.scales = take(stride);
@@ -165,6 +175,8 @@ double Discrepancy<T>::Evaluate(MatrixView<const T> x, MatrixView<const T> y, do
       return Energy(call);
     case DiscrepancyKind::kSinkhorn:
       return Sinkhorn(call);
+    case DiscrepancyKind::kSlackSinkhorn:
+      return SlackSinkhorn(call);
   }
   LOG(FATAL) << "not reached";
 }
@@ -195,15 +207,18 @@ double Discrepancy<T>::Linear(const Call& call) {
   return value;
 }
 
+// With `room` rows and columns of nothing behind those of x, and of y.
 template <typename T>
-MatrixView<T> Discrepancy<T>::SquaredDistancesOf(const Call& call) {
+MatrixView<T> Discrepancy<T>::SquaredDistancesOf(const Call& call, int64_t room) {
   const int64_t n = call.x.rows;
-  const int64_t rows = call.rows();
+  const int64_t rows = call.rows() + 2 * room;
   const MatrixView<T> points = {scratch_.points, rows, features_, RoundUp(features_)};
   const MatrixView<T> transposed = {scratch_.transposed, features_, rows, RoundUp(rows)};
   const MatrixView<T> pairs = {scratch_.pairs, rows, rows, RoundUp(rows)};
   kernels::CopyMatrix(call.x, kernels::SubRows(points, 0, n));
-  kernels::CopyMatrix(call.y, kernels::SubRows(points, n, call.y.rows));
+  kernels::CopyMatrix(call.y, kernels::SubRows(points, n + room, call.y.rows));
+  kernels::FillZero(kernels::SubRows(points, n, room));
+  kernels::FillZero(kernels::SubRows(points, rows - room, room));
   for (int64_t k = 0; k < features_; ++k) {
     T* const to = transposed.row(k);
     for (int64_t i = 0; i < rows; ++i) to[i] = points(i, k);
@@ -376,6 +391,109 @@ double Discrepancy<T>::Sinkhorn(const Call& call) {
   std::fill_n(scratch_.scales, n + m, static_cast<T>(call.scale));
   AddGradients(call, pairs);
   return epsilon * value;
+}
+
+template <typename T>
+double Discrepancy<T>::SlackSinkhorn(const Call& call) {
+  const bool root = config_.cost == TransportCost::kEuclidean;
+  const int64_t n = call.x.rows;
+  const int64_t m = call.y.rows;
+  // Behind the rows of x stand their slack and the column of the floor, and so behind those of y.
+  const int64_t y0 = n + kSlackRows;
+  const MatrixView<T> pairs = SquaredDistancesOf(call, kSlackRows);
+  const MatrixView<T> points = {scratch_.points, pairs.rows, features_, RoundUp(features_)};
+  if (root) SquareRoots<T>(1, pairs);
+  const MatrixView<T> xy = Block(pairs, 0, n + 1, y0, m + 2),
+                      yx = Block(pairs, y0, m + 1, 0, n + 2);
+  double total = 0;
+  T largest = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    for (int64_t j = 0; j < m; ++j) {
+      total += xy(i, j);
+      largest = std::max(largest, xy(i, j));
+    }
+  }
+  double epsilon = config_.epsilon;
+  if (config_.relative_epsilon) {
+    epsilon *= total / static_cast<double>(n * m);
+    // All points are one, as far as T can tell.
+    if (epsilon < std::numeric_limits<T>::min()) return 0;
+  }
+  // From here on l = -M / e, and u and v are the logarithms of those of the header.
+  const T negative = static_cast<T>(-1 / epsilon);
+  const T far = negative * largest;
+  for (int64_t i = 0; i <= n; ++i) {
+    for (int64_t j = 0; j <= m; ++j) {
+      const bool slack = i == n || j == m;
+      xy(i, j) = yx(j, i) = !slack ? negative * xy(i, j) : i == n && j == m ? T(0) : far;
+    }
+  }
+  for (int64_t i = 0; i <= n; ++i) xy(i, m + 1) = 0;
+  for (int64_t j = 0; j <= m; ++j) yx(j, n + 1) = 0;
+  const MatrixView<T> zeros_x = Block(pairs, n + 1, 1, 0, n + 1),
+                      zeros_y = Block(pairs, n + 1, 1, y0, m + 1);
+  kernels::FillZero(zeros_x);
+  kernels::FillZero(zeros_y);
+
+  T* const log_x = scratch_.work[0];
+  T* const log_y = scratch_.work[0] + y0;
+  const double p = config_.mass_x;
+  for (int64_t i = 0; i < n; ++i) log_x[i] = static_cast<T>(std::log(p * scratch_.weights[i]));
+  log_x[n] = static_cast<T>(std::log(1 - p));
+  for (int64_t j = 0; j < m; ++j) {
+    log_y[j] = static_cast<T>(std::log((1 - p) * scratch_.weights[n + j]));
+  }
+  log_y[m] = static_cast<T>(std::log(p));
+
+  T* const u = scratch_.work[1];
+  T* const v = scratch_.work[1] + y0;
+  const T log_floor = static_cast<T>(std::log(kKernelFloor));
+  const T minus_log_floor = -log_floor;
+  // Behind the potentials, the logarithm of the floor times the sum of what they are logarithms of.
+  const auto add_floor = [&](MatrixView<const T> zeros, T* potentials) {
+    T sum = 0;
+    NegativeLogSumExp<T>(zeros, potentials, &minus_log_floor, &sum);
+    potentials[zeros.columns] = -sum;
+  };
+  const auto update_v = [&] {
+    add_floor(zeros_x, u);
+    NegativeLogSumExp<T>(yx, u, log_y, v);
+  };
+  std::copy_n(log_x, n + 1, u);
+  for (int i = 0; i < config_.iterations; ++i) {
+    update_v();
+    add_floor(zeros_y, v);
+    NegativeLogSumExp<T>(xy, v, log_x, u);
+  }
+  update_v();
+
+  // The plan is exp(l + u + v) and the floor's share, a product of factors that are at most 1.
+  PlanRows<T>(/*symmetric=*/false, v, u, 1, 0, Block(pairs, y0, m + 1, 0, n + 1));
+  const T most = *std::max_element(u, u + n + 1);
+  T* const floor_x = scratch_.work[2];
+  T* const floor_y = scratch_.work[2] + y0;
+  for (int64_t i = 0; i <= n; ++i) floor_x[i] = std::exp(u[i] - most);
+  for (int64_t j = 0; j <= m; ++j) floor_y[j] = std::exp(v[j] + most + log_floor);
+  double value = 0;
+  for (int64_t i = 0; i <= n; ++i) {
+    for (int64_t j = 0; j <= m; ++j) {
+      const double cost = -epsilon * xy(i, j);
+      const double mass = yx(j, i) + static_cast<double>(floor_x[i]) * floor_y[j];
+      value += mass * cost;
+      // Of |p - q|^2 the derivative is 2 (p - q), of |p - q| it is (p - q) / |p - q|.
+      const double slope = !root ? 2 : cost > 0 ? 1 / cost : 0;
+      xy(i, j) = yx(j, i) = static_cast<T>(2 * mass * slope);
+    }
+  }
+  std::fill_n(scratch_.scales, std::max(n, m), static_cast<T>(call.scale));
+  const MatrixView<T> x = kernels::SubRows(points, 0, n), y = kernels::SubRows(points, y0, m);
+  if (call.gradient_x.data != nullptr) {
+    AddPull<T>(Block(xy, 0, n, 0, m), x, y, scratch_.scales, call.gradient_x);
+  }
+  if (call.gradient_y.data != nullptr) {
+    AddPull<T>(Block(yx, 0, m, 0, n), y, x, scratch_.scales, call.gradient_y);
+  }
+  return 2 * value;
 }
 
 template class Discrepancy<float>;

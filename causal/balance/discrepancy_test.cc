@@ -110,6 +110,11 @@ std::vector<DiscrepancyConfig> AllKindsAndChoices() {
   std::vector<DiscrepancyConfig> configs = AllKinds();
   configs.push_back({.kind = DiscrepancyKind::kRbf});
   configs.push_back({.kind = DiscrepancyKind::kSinkhorn});
+  configs.push_back({.kind = DiscrepancyKind::kSlackSinkhorn,
+                     .cost = TransportCost::kEuclidean,
+                     .iterations = 10,
+                     .debiased = false,  // Of equal samples it is not 0.
+                     .mass_x = 0.3});
   return configs;
 }
 
@@ -226,6 +231,189 @@ TEST(Discrepancy, SinkhornAgreesWithPot) {
       for (size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(answer.x[i], x[i], 1e-11);
       for (size_t i = 0; i < y.size(); ++i) EXPECT_NEAR(answer.y[i], y[i], 1e-11);
     }
+  }
+}
+
+struct SlackRow {
+  int64_t n, m, d;
+  std::vector<double> x, y;
+  TransportCost cost;
+  double mass, lambda;
+  int iterations;
+  double value;
+  std::vector<double> gradient_x, gradient_y;
+};
+
+TEST(Discrepancy, SlackSinkhornIsTheFormOfThePublicCode) {
+  const SlackRow rows[] = {
+#define PERENNIAL_SLACK_SINKHORN_ORACLE
+#include "causal/balance/discrepancy_oracle.inc"
+#undef PERENNIAL_SLACK_SINKHORN_ORACLE
+  };
+  for (const SlackRow& row : rows) {
+    const Problem p = {row.n, row.m, row.d, row.x, row.y};
+    const DiscrepancyConfig config = {.kind = DiscrepancyKind::kSlackSinkhorn,
+                                      .cost = row.cost,
+                                      .epsilon = 1 / row.lambda,
+                                      .iterations = row.iterations,
+                                      .mass_x = row.mass};
+    const Answer answer = Evaluate(config, p), single = Evaluate<float>(config, p);
+    EXPECT_NEAR(answer.value, row.value, 1e-12 * row.value);
+    EXPECT_NEAR(single.value, row.value, 3e-5 * row.value);
+    for (size_t i = 0; i < row.x.size(); ++i) {
+      EXPECT_NEAR(answer.x[i], row.gradient_x[i], 1e-12);
+      EXPECT_NEAR(single.x[i], row.gradient_x[i], 3e-5);
+    }
+    for (size_t j = 0; j < row.y.size(); ++j) {
+      EXPECT_NEAR(answer.y[j], row.gradient_y[j], 1e-12);
+      EXPECT_NEAR(single.y[j], row.gradient_y[j], 3e-5);
+    }
+  }
+}
+
+// The header's form, not in logarithms: the plan T [n + 1, m + 1].
+std::vector<double> SlackPlan(const DiscrepancyConfig& config, const Problem& p,
+                              const std::vector<double>& costs, double epsilon) {
+  const auto masses = [](std::vector<double> weights, int64_t rows, double mass) {
+    if (weights.empty()) weights.assign(rows, 1);
+    const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
+    for (double& weight : weights) weight *= mass / sum;
+    weights.push_back(1 - mass);
+    return weights;
+  };
+  const std::vector<double> a = masses(p.a, p.n, config.mass_x),
+                            b = masses(p.b, p.m, 1 - config.mass_x);
+  std::vector<double> plan, u = a, v = b;
+  for (const double cost : costs) plan.push_back(std::exp(-cost / epsilon) + 1e-6);
+  const int64_t columns = p.m + 1;
+  const auto update_v = [&] {
+    for (int64_t j = 0; j <= p.m; ++j) {
+      double sum = 0;
+      for (int64_t i = 0; i <= p.n; ++i) sum += u[i] * plan[i * columns + j];
+      v[j] = b[j] / sum;
+    }
+  };
+  for (int step = 0; step < config.iterations; ++step) {
+    update_v();
+    for (int64_t i = 0; i <= p.n; ++i) {
+      double sum = 0;
+      for (int64_t j = 0; j <= p.m; ++j) sum += v[j] * plan[i * columns + j];
+      u[i] = a[i] / sum;
+    }
+  }
+  update_v();
+  for (int64_t i = 0; i <= p.n; ++i) {
+    for (int64_t j = 0; j <= p.m; ++j) plan[i * columns + j] *= u[i] * v[j];
+  }
+  return plan;
+}
+
+// M [n + 1, m + 1], of slack at cost `far`.
+std::vector<double> SlackCosts(bool root, const Problem& p, double far) {
+  std::vector<double> costs;
+  for (int64_t i = 0; i <= p.n; ++i) {
+    for (int64_t j = 0; j <= p.m; ++j) {
+      if (i == p.n || j == p.m) {
+        costs.push_back(i == p.n && j == p.m ? 0 : far);
+      } else {
+        const double squared = SquaredDistance(&p.x[i * p.d], &p.y[j * p.d], p.d);
+        costs.push_back(root ? std::sqrt(squared) : squared);
+      }
+    }
+  }
+  return costs;
+}
+
+double FurthestPair(bool root, const Problem& p) {
+  const std::vector<double> costs = SlackCosts(root, p, 0);
+  return *std::max_element(costs.begin(), costs.end());
+}
+
+// Also where the kernel is little but its floor: e of 0.02 and less, costs of about 3.
+TEST(Discrepancy, SlackSinkhornsGradientIsTheDerivativeWithThePlanHeld) {
+  random::Stream stream(18);
+  for (const bool root : {false, true}) {
+    for (const auto& [n, m, d] : {std::tuple(1, 1, 1), {3, 5, 2}, {6, 4, 19}}) {
+      for (const bool weighted : {false, true}) {
+        for (const double epsilon : {1e-15, 0.02, 0.3, 4.0}) {
+          const Problem p = Draw(stream, n, m, d, weighted);
+          const DiscrepancyConfig config = {
+              .kind = DiscrepancyKind::kSlackSinkhorn,
+              .cost = root ? TransportCost::kEuclidean : TransportCost::kSquaredEuclidean,
+              .epsilon = epsilon,
+              .relative_epsilon = false,
+              .iterations = 7,
+              .mass_x = 0.35};
+          const double far = FurthestPair(root, p);
+          const std::vector<double> plan = SlackPlan(config, p, SlackCosts(root, p, far), epsilon);
+          std::vector<double> point = p.x;
+          point.insert(point.end(), p.y.begin(), p.y.end());
+          const auto value = [&](std::span<const double> at) {
+            Problem moved = p;
+            std::copy_n(at.begin(), p.x.size(), moved.x.begin());
+            std::copy_n(at.begin() + p.x.size(), p.y.size(), moved.y.begin());
+            const std::vector<double> costs = SlackCosts(root, moved, far);
+            return 2 * std::inner_product(plan.begin(), plan.end(), costs.begin(), 0.0);
+          };
+          const Answer answer = Evaluate(config, p);
+          EXPECT_NEAR(answer.value, value(point), 1e-12 * answer.value);
+          std::vector<double> gradient = answer.x;
+          gradient.insert(gradient.end(), answer.y.begin(), answer.y.end());
+          EXPECT_LT(testing::GradientError(value, point, gradient), 1e-8)
+              << "root " << root << ", " << n << ", " << m << ", " << d << ", e " << epsilon;
+        }
+      }
+    }
+  }
+}
+
+// With all of the kernel 1 the plan is the product of the masses, after any number of iterations.
+TEST(Discrepancy, SlackSinkhornOfALargeEpsilonIsItsClosedFormAndNotZeroOfEqualSamples) {
+  random::Stream stream(19);
+  for (const bool equal : {false, true}) {
+    Problem p = Draw(stream, 6, 6, 3, true);
+    if (equal) {
+      p.y = p.x;
+      p.b = p.a;
+    }
+    for (const double mass : {0.5, 0.2}) {
+      const DiscrepancyConfig config = {.kind = DiscrepancyKind::kSlackSinkhorn,
+                                        .cost = TransportCost::kEuclidean,
+                                        .epsilon = 1e15,
+                                        .iterations = 1,
+                                        .mass_x = mass};
+      double mean = 0, weight = 0;
+      for (int i = 0; i < 6; ++i) {
+        for (int j = 0; j < 6; ++j) {
+          mean += p.a[i] * p.b[j] * std::sqrt(SquaredDistance(&p.x[3 * i], &p.y[3 * j], 3));
+          weight += p.a[i] * p.b[j];
+        }
+      }
+      const double between = mass * (1 - mass), slack = 1 - 2 * between;
+      const double expected =
+          2 * between * mean / weight + 2 * slack * FurthestPair(/*root=*/true, p);
+      EXPECT_NEAR(Evaluate(config, p).value, expected, 1e-12);
+      EXPECT_GT(expected, 0.5);
+    }
+  }
+}
+
+// With costs of distances it is in the unit of the points, in float from the small to the large.
+TEST(Discrepancy, SlackSinkhornIsInTheUnitOfThePoints) {
+  random::Stream stream(20);
+  const Problem p = Draw(stream, 8, 12, 4, true);
+  const DiscrepancyConfig config = {.kind = DiscrepancyKind::kSlackSinkhorn,
+                                    .cost = TransportCost::kEuclidean,
+                                    .iterations = 10,
+                                    .mass_x = 0.4};
+  const Answer expected = Evaluate(config, p);
+  for (const double unit : {1e-12, 1e12}) {
+    Problem scaled = p;
+    for (double& value : scaled.x) value *= unit;
+    for (double& value : scaled.y) value *= unit;
+    const Answer answer = Evaluate<float>(config, scaled);
+    EXPECT_NEAR(answer.value / unit, expected.value, 3e-6 * expected.value);
+    for (int i = 0; i < 32; ++i) EXPECT_NEAR(answer.x[i], expected.x[i], 1e-5);
   }
 }
 
@@ -405,7 +593,9 @@ TEST(Discrepancy, FloatAgreesWithDouble) {
         for (double& value : *values) value = static_cast<float>(value);
       }
       const Answer expected = Evaluate(config, p), answer = Evaluate<float>(config, p);
-      const double scale = config.kind == DiscrepancyKind::kSinkhorn ? 100 : 1;
+      const double scale = config.kind == DiscrepancyKind::kSinkhorn        ? 100
+                           : config.kind == DiscrepancyKind::kSlackSinkhorn ? 10
+                                                                            : 1;
       EXPECT_NEAR(answer.value, expected.value, 2e-6 * scale);
       for (size_t i = 0; i < expected.x.size(); ++i) {
         EXPECT_NEAR(answer.x[i], expected.x[i], 1e-5);
@@ -618,6 +808,13 @@ TEST(DiscrepancyConfigTest, BadFieldsAreNamed) {
               HasSubstr("epsilon is inf"));
   EXPECT_THAT(message({.kind = DiscrepancyKind::kSinkhorn, .iterations = 0}),
               HasSubstr("iterations is 0; it must be in [1, 1e6]"));
+  EXPECT_THAT(message({.kind = DiscrepancyKind::kSlackSinkhorn, .epsilon = 0}),
+              HasSubstr("epsilon is 0; it must be in [1e-15, 1e15]"));
+  EXPECT_EQ(message({.kind = DiscrepancyKind::kSlackSinkhorn, .mass_x = 1}),
+            "mass_x is 1; it must be in (0, 1)");
+  EXPECT_THAT(message({.kind = DiscrepancyKind::kSlackSinkhorn, .mass_x = NAN}),
+              HasSubstr("mass_x is nan"));
+  EXPECT_TRUE(Validate({.kind = DiscrepancyKind::kSinkhorn, .mass_x = 1}).ok());
   EXPECT_THAT(message({.kind = static_cast<DiscrepancyKind>(9)}), HasSubstr("kind is 9"));
   EXPECT_TRUE(Validate({.kind = DiscrepancyKind::kLinear, .bandwidth = -1}).ok());
 }

@@ -39,7 +39,9 @@
 namespace perennial::causal {
 
 // Another way to balance representations: an adversary learns to tell the arm from them, the
-// features to mislead it (gradient reversal, Ganin and Lempitsky, arXiv:1409.7495).
+// features to mislead it (gradient reversal, Ganin and Lempitsky, arXiv:1409.7495). It balances
+// narrow representations, at a cost in outcomes: features that tell all of x leave even the best
+// adversary nothing to pass on.
 struct AdversaryOptions {
   double weight = 0;  // Of the reversed gradient; 0: there is none.
   std::vector<int64_t> hidden = {32};

@@ -104,9 +104,15 @@ TEST(NetFitTest, EveryKindOfNetworkFindsEffectsThatVary) {
   dragonnet.objective = {.propensity = 1, .targeted = 1};
   NetOptions mild_balance = Small();
   mild_balance.objective = {.alpha = 0.1, .balance = {.kind = DiscrepancyKind::kRbf}};
+  NetOptions slack = Small();
+  slack.objective = {.alpha = 0.1,
+                     .balance = {.kind = DiscrepancyKind::kSlackSinkhorn,
+                                 .cost = TransportCost::kEuclidean,
+                                 .iterations = 10}};
   NetOptions adversarial = Small();
   adversarial.adversary.weight = 0.01;
-  for (const NetOptions& options : {Small(), t_net, offset, dragonnet, mild_balance, adversarial}) {
+  for (const NetOptions& options :
+       {Small(), t_net, offset, dragonnet, mild_balance, slack, adversarial}) {
     const auto fit = Fitted(options, Data(train));
     // tau has deviation 1, which is what the best constant would be wrong by.
     EXPECT_LT(SqrtPehe(test, *fit->Predict(test.x())), 0.35);

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Writes causal/balance/{wasserstein,discrepancy}_oracle.inc.
 
-The values that the tests beside them compare with: optimal transport by POT 0.9.7.post1, and the
-one-dimensional distances of scipy 1.17.1, with numpy 2.4.6 (pip install POT==0.9.7.post1
-scipy==1.17.1 numpy==2.4.6). Run in the root of the tree:
+The values that the tests beside them compare with: optimal transport by POT 0.9.7.post1, the
+one-dimensional distances of scipy 1.17.1, and transport with slack by its formulas in numpy 2.4.6
+(pip install POT==0.9.7.post1 scipy==1.17.1 numpy==2.4.6). Run in the root of the tree:
 
   python3 tools/oracles/balance.py
 """
@@ -75,6 +75,31 @@ def pull(plan, cost, x, y):
     return numpy.einsum("ij,ijk->ik", plan, unit)
 
 
+def slack_sinkhorn(costs, p, lam, iterations):
+    """The public code's value, and its plan between rows; `costs` [n, m] are distances or squares.
+
+    A row and a column more at the largest cost, with 0 in the corner, hold the rest of the masses p
+    and 1 - p. The kernel has lambda / mean cost and 1e-6 added; columns are scaled last.
+    """
+    n, m = costs.shape
+    whole = numpy.full((n + 1, m + 1), costs.max())
+    whole[:n, :m] = costs
+    whole[n, m] = 0
+    rows = numpy.append(numpy.full(n, p / n), 1 - p)
+    columns = numpy.append(numpy.full(m, (1 - p) / m), p)
+    kernel = 1e-6 + numpy.exp(-lam / costs.mean() * whole)
+    u = rows
+    for _ in range(iterations):
+        u = rows / (kernel @ (columns / (kernel.T @ u)))
+    plan = numpy.outer(u, columns / (kernel.T @ u)) * kernel
+    assert numpy.allclose(plan.sum(0), columns, rtol=1e-12)
+    return 2 * (plan * whole).sum(), plan[:n, :m]
+
+
+def cost_name(cost):
+    return "TransportCost::k" + ("Squared" if cost[0] == "s" else "") + "Euclidean"
+
+
 def discrepancy():
     rng = numpy.random.default_rng(2)
     rows = []
@@ -99,9 +124,26 @@ def discrepancy():
                 own_x = pull(plan_x + plan_x.T, cost, x, x) / 2
                 own_y = pull(plan_y + plan_y.T, cost, y, y) / 2
                 rows.append((n, m, d, x.ravel(), y.ravel(), w, v,
-                             "TransportCost::k" + ("Squared" if cost[0] == "s" else "") + "Euclidean",
-                             epsilon, iterations, value, to_x.ravel(), to_y.ravel(), debiased,
-                             (to_x - own_x).ravel(), (to_y - own_y).ravel()))
+                             cost_name(cost), epsilon, iterations, value, to_x.ravel(),
+                             to_y.ravel(), debiased, (to_x - own_x).ravel(),
+                             (to_y - own_y).ravel()))
+
+    # With a generator of its own, so that the rows of the others stay as they are.
+    slack_rng = numpy.random.default_rng(3)
+    slacks = []
+    for n, m, d in [(1, 2, 2), (3, 6, 2), (9, 5, 3), (5, 5, 2)]:
+        x, y = slack_rng.normal(size=(n, d)), 0.7 + 1.3 * slack_rng.normal(size=(m, d))
+        if n == m:
+            y = x.copy()
+        for cost in ["sqeuclidean", "euclidean"]:
+            for p, lam, iterations in [(0.5, 10.0, 10), (0.2, 10.0, 10), (0.5, 1.0, 3),
+                                       (0.8, 100.0, 20)]:
+                squares = ((x[:, None] - y) ** 2).sum(-1)
+                costs = squares if cost == "sqeuclidean" else numpy.sqrt(squares)
+                value, plan = slack_sinkhorn(costs, p, lam, iterations)
+                slacks.append((n, m, d, x.ravel(), y.ravel(), cost_name(cost), p, lam, iterations,
+                               value, 2 * pull(plan, cost, x, y).ravel(),
+                               2 * pull(plan.T, cost, y, x).ravel()))
 
     energies = []
     for n, m, weighted in [(1, 1, False), (3, 5, False), (12, 7, True), (20, 30, True)]:
@@ -113,6 +155,8 @@ def discrepancy():
     write("discrepancy", [
         ("SINKHORN", "n, m, d, x, y, weights of x, weights of y, cost, epsilon, iterations, value of "
          "the dual, its gradients by x and y, divergence, its gradients by x and y", rows),
+        ("SLACK_SINKHORN", "n, m, d, x, y, cost, mass of x, lambda, iterations, value, its gradients "
+         "by x and y with the plan held", slacks),
         ("ENERGY", "x, y, weights of x, weights of y, energy distance in one dimension", energies),
     ])
 
