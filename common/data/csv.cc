@@ -38,6 +38,7 @@ constexpr size_t kShownNames = 20;
 constexpr size_t kInPlace = std::numeric_limits<size_t>::max();
 constexpr char kByteOrderMark[] = "\xef\xbb\xbf";
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr char kGiveLess[] = "give fewer rows, or only the columns that count";
 // Beyond it a double no longer holds every whole number.
 constexpr double kMaxExact = 9007199254740992.0;
 
@@ -73,6 +74,23 @@ std::array<uint8_t, 256> ByteClasses(char delimiter) {
   return classes;
 }
 
+// Files of other kinds, by their first bytes, which no column's name has.
+struct OtherKind {
+  absl::string_view start;
+  const char* what;
+};
+constexpr OtherKind kOtherKinds[] = {
+    {"\x1f\x8b", "is compressed by gzip; unpack it first, with gunzip"},
+    {"\x28\xb5\x2f\xfd", "is compressed by zstd; unpack it first, with unzstd"},
+    {"\xfd\x37zXZ", "is compressed by xz; unpack it first, with unxz"},
+    {"PK\x03\x04", "is a ZIP archive, as .xlsx and .ods are; save the table as CSV"},
+    {"\xd0\xcf\x11\xe0", "is an old Office file, as .xls; save the table as CSV"},
+    {"[{", "is JSON; save the table as CSV"},
+    {"{\"", "is JSON; save the table as CSV"},
+    {"\xff\xfe", "is UTF-16; save it as UTF-8"},
+    {"\xfe\xff", "is UTF-16; save it as UTF-8"},
+};
+
 // Splits the text into records, of a file piece by piece or of text in memory.
 class RecordReader {
  public:
@@ -102,9 +120,12 @@ class RecordReader {
       begin_ = next_ = end_ = buffer_.data();
       PERENNIAL_RETURN_IF_ERROR(Refill());
     }
-    if (absl::StartsWith(absl::string_view(begin_, end_ - begin_), kByteOrderMark)) {
-      next_ = begin_ += std::strlen(kByteOrderMark);
+    const absl::string_view start(begin_, end_ - begin_);
+    for (const OtherKind& other : kOtherKinds) {
+      if (!absl::StartsWith(start, other.start)) continue;
+      return absl::InvalidArgumentError(absl::StrCat(name_, ": ", other.what));
     }
+    if (absl::StartsWith(start, kByteOrderMark)) next_ = begin_ += std::strlen(kByteOrderMark);
     return absl::OkStatus();
   }
 
@@ -177,7 +198,8 @@ class RecordReader {
     at_end_ = got == 0;
     if (read_ > options_.max_bytes) {
       return absl::ResourceExhaustedError(
-          absl::StrCat(name_, ": has more than max_bytes, ", options_.max_bytes, " bytes"));
+          absl::StrCat(name_, ": has more than the ", options_.max_bytes,
+                       " bytes that a table may have; ", kGiveLess));
     }
     return absl::OkStatus();
   }
@@ -589,7 +611,9 @@ absl::StatusOr<std::vector<ColumnBuilder>> MakeColumns(const RecordReader& reade
   const auto& cells = reader.cells();
   if (static_cast<int64_t>(cells.size()) > options.max_columns) {
     return reader.ErrorOfRecord(
-        absl::StrCat(cells.size(), " columns are more than max_columns, ", options.max_columns));
+        absl::StrCat(cells.size(), " columns are more than the ", options.max_columns,
+                     " that a table may have; give one of the columns that count, or turn it, if "
+                     "its rows are columns"));
   }
   std::vector<std::string> names;
   absl::flat_hash_map<std::string, size_t> places;
@@ -597,10 +621,22 @@ absl::StatusOr<std::vector<ColumnBuilder>> MakeColumns(const RecordReader& reade
     names.push_back(options.header ? std::string(Trimmed(cells[i].text))
                                    : absl::StrCat("column", i + 1));
     if (names[i].empty()) {
-      return reader.ErrorAt(cells[i].raw,
-                            absl::StrCat("column ", i + 1, " of ", cells.size(),
-                                         " has no name (if it is an index that pandas or R wrote: "
-                                         "index=False, row.names=FALSE)"));
+      if (cells.size() == 1) {
+        return reader.ErrorAt(cells[0].raw,
+                              "the line is blank where the names of the columns should stand");
+      }
+      const bool none_after =
+          std::all_of(cells.begin() + static_cast<int64_t>(i), cells.end(),
+                      [](const auto& cell) { return Trimmed(cell.text).empty(); });
+      return reader.ErrorAt(
+          cells[i].raw,
+          absl::StrCat("column ", i + 1, " of ", cells.size(), " has no name (",
+                       i > 0 && none_after
+                           ? "if it is empty: remove the delimiter at the end of each line; if "
+                             "the line is a title: remove it"
+                           : "if it is an index that pandas or R wrote: index=False, "
+                             "row.names=FALSE",
+                       ")"));
     }
     const auto [place, is_new] = places.emplace(names[i], i);
     if (!is_new) {
@@ -663,7 +699,10 @@ absl::StatusOr<CsvTable> Parse(RecordReader& reader, absl::string_view name,
         return reader.ErrorOfRecord(absl::StrCat(
             cells.size(), cells.size() == 1 ? " cell" : " cells", " where the ",
             options.header ? "header" : "first record", " has ", columns.size(),
-            columns.size() == 1 ? absl::StrCat(DelimiterHint({columns[0].name()})) : ""));
+            columns.size() == 1 ? absl::StrCat(DelimiterHint({columns[0].name()})) : "",
+            options.header && rows == 0 && cells.size() > columns.size()
+                ? "; the first line must name all columns"
+                : ""));
       }
       ++rows;
       bool drop = false;
@@ -739,8 +778,12 @@ absl::StatusOr<CsvTable> ReadCsv(const std::string& path, const CsvOptions& opti
   struct stat info;
   if (fstat(file, &info) != 0) return base::ErrnoError(errno, "cannot inspect", path);
   if (!S_ISREG(info.st_mode)) {
-    PERENNIAL_ASSIGN_OR_RETURN(const std::string text, base::ReadFile(path, options.max_bytes));
-    return ParseCsv(text, path, options);
+    const absl::StatusOr<std::string> text = base::ReadFile(path, options.max_bytes);
+    if (absl::IsResourceExhausted(text.status())) {
+      return absl::ResourceExhaustedError(absl::StrCat(text.status().message(), "; ", kGiveLess));
+    }
+    PERENNIAL_RETURN_IF_ERROR(text.status());
+    return ParseCsv(*text, path, options);
   }
   RecordReader reader(path, options, file);
   return Parse(reader, path, options);

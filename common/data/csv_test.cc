@@ -216,18 +216,38 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{std::string("a,b\n\"x\ny\0\",2\n", 13), "t.csv:3:2: a zero byte"},
         Bad{"a,b\n1,caf\xe9\n", "t.csv:2:3: the cell is not UTF-8"},
         Bad{"a,b\n1,\"\xc0\x80\"\n", "t.csv:2:3: the cell is not UTF-8"},
-        Bad{std::string("\xff\xfe\x61\0,\0b\0\n\0", 10), "t.csv:1:1: the cell is not UTF-8"},
+        Bad{std::string("\xff\xfe\x61\0,\0b\0\n\0", 10), "t.csv: is UTF-16; save it as UTF-8"},
+        Bad{std::string("\xfe\xff\0\x61\0,\0b\0\n", 10), "t.csv: is UTF-16; save it as UTF-8"},
+        Bad{std::string("\x61\0,\0b\0\n\0", 8), "t.csv:1:2: a zero byte"},
+        Bad{"\x1f\x8b\x08,b\n1,2\n", "t.csv: is compressed by gzip; unpack it first"},
+        Bad{"\xfd\x37zXZ,b\n1,2\n", "t.csv: is compressed by xz; unpack it first"},
+        Bad{"\x28\xb5\x2f\xfd,b\n1,2\n", "t.csv: is compressed by zstd; unpack it first"},
+        Bad{"PK\x03\x04,b\n1,2\n", "t.csv: is a ZIP archive, as .xlsx and .ods are"},
+        Bad{"\xd0\xcf\x11\xe0,b\n1,2\n", "t.csv: is an old Office file"},
+        Bad{"[{\"a\":1,\"b\":2}]\n", "t.csv: is JSON; save the table as CSV"},
+        Bad{"{\"a\":[1,2],\"b\":[2,3]}\n", "t.csv: is JSON"},
+        Bad{"# of May\na,b\n1,2\n",
+            "t.csv:2: 2 cells where the header has 1; the first line must name all columns"},
+        Bad{"   \n  \n",
+            "t.csv:1:1: the line is blank where the names of the columns should stand"},
+        Bad{"a,b,, \n1,2,,\n", "t.csv:1:5: column 3 of 4 has no name (if it is empty: remove the "},
+        Bad{"a,,c\n1,2,3\n", "t.csv:1:3: column 2 of 3 has no name (if it is an index"},
         Bad{"a,b\r1,2\r", "t.csv:1:4: a carriage return stands without a line feed"}));
 
 TEST(CsvTest, LimitsAreNamed) {
   EXPECT_THAT(ErrorOf("a,b\n1,2\n1234567,2\n", {.max_record_bytes = 8}),
               StartsWith("t.csv:3: the row is longer than 8 bytes; is this a table"));
   EXPECT_THAT(ErrorOf("a,b,c\n1,2,3\n", {.max_columns = 2}),
-              StartsWith("t.csv:1: 3 columns are more than max_columns, 2"));
+              StartsWith("t.csv:1: 3 columns are more than the 2 that a table may have; give one"));
   EXPECT_THAT(ErrorOf("a\n1\n", {.delimiter = 'x'}), HasSubstr("delimiter must be"));
   EXPECT_THAT(ErrorOf("a\n1\n", {.decimal_mark = ','}), HasSubstr("are both ','"));
   const std::string path = Write("large.csv", "a,b\n1,2\n");
-  EXPECT_EQ(ReadCsv(path, {.max_bytes = 7}).status().code(), absl::StatusCode::kResourceExhausted);
+  const absl::Status large = ReadCsv(path, {.max_bytes = 7}).status();
+  EXPECT_EQ(large.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(large.message(), absl::StrCat(path,
+                                          ": has more than the 7 bytes that a table may "
+                                          "have; give fewer rows, or only the columns that "
+                                          "count"));
 }
 
 TEST(CsvTest, UnknownNamesAndTypesAreExplained) {

@@ -408,8 +408,15 @@ absl::StatusOr<CsvTable> ParseStata(absl::string_view bytes, absl::string_view n
 }
 
 absl::StatusOr<CsvTable> ReadStata(const std::string& path, int64_t max_bytes) {
-  PERENNIAL_ASSIGN_OR_RETURN(const std::string bytes, base::ReadFile(path, max_bytes));
-  return ParseStata(bytes, path);
+  const absl::StatusOr<std::string> bytes = base::ReadFile(path, max_bytes);
+  if (absl::IsResourceExhausted(bytes.status())) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat(bytes.status().message(),
+                     "; keep only the variables that count, or export it as CSV, which may be "
+                     "larger"));
+  }
+  PERENNIAL_RETURN_IF_ERROR(bytes.status());
+  return ParseStata(*bytes, path);
 }
 
 }  // namespace perennial::data

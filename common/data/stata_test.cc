@@ -199,5 +199,13 @@ TEST(StataTest, MissingFileIsNotFound) {
   EXPECT_EQ(ReadStata("no/such.dta").status().code(), absl::StatusCode::kNotFound);
 }
 
+TEST(StataTest, OfAFileThatIsTooLargeItIsSaidWhatToDo) {
+  const absl::Status large = ReadStata(Path("format118"), 10).status();
+  EXPECT_EQ(large.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(large.message()),
+              AllOf(HasSubstr("more than the allowed 10; keep only the variables that count, or "),
+                    HasSubstr("export it as CSV")));
+}
+
 }  // namespace
 }  // namespace perennial::data
