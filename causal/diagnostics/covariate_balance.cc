@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "common/base/logging.h"
 #include "common/base/status_macros.h"
 
@@ -75,15 +76,15 @@ double KolmogorovSmirnov(const Column& a, const Column& b) {
   return std::min(greatest, 1.0);
 }
 
-}  // namespace
-
-absl::StatusOr<std::vector<Balance>> CovariateBalance(kernels::MatrixView<const double> x,
-                                                      std::span<const int32_t> treatment, int arm,
-                                                      std::span<const double> weights) {
+// Of columns that messages call `what`, counted from `first`.
+absl::StatusOr<std::vector<Balance>> BalanceOf(kernels::MatrixView<const double> x,
+                                               std::span<const int32_t> treatment, int arm,
+                                               std::span<const double> weights,
+                                               absl::string_view what, int64_t first) {
   CHECK_GE(arm, 1);
   if (static_cast<int64_t>(treatment.size()) != x.rows ||
       (!weights.empty() && weights.size() != treatment.size())) {
-    return absl::InvalidArgumentError(absl::StrCat("there are covariates of ", x.rows, " units, ",
+    return absl::InvalidArgumentError(absl::StrCat("there are ", what, "s of ", x.rows, " units, ",
                                                    treatment.size(), " treatments and ",
                                                    weights.size(), " weights"));
   }
@@ -93,7 +94,7 @@ absl::StatusOr<std::vector<Balance>> CovariateBalance(kernels::MatrixView<const 
     if (treatment[i] != 0 && treatment[i] != arm) continue;
     for (int64_t j = 0; j < x.columns; ++j) {
       if (!std::isfinite(x(i, j))) {
-        return absl::InvalidArgumentError(absl::StrCat("covariate ", j + 1, " of unit ", i + 1,
+        return absl::InvalidArgumentError(absl::StrCat(what, " ", first + j, " of unit ", i + 1,
                                                        " is ", x(i, j), ", not a finite number"));
       }
     }
@@ -136,6 +137,14 @@ absl::StatusOr<std::vector<Balance>> CovariateBalance(kernels::MatrixView<const 
   return balances;
 }
 
+}  // namespace
+
+absl::StatusOr<std::vector<Balance>> CovariateBalance(kernels::MatrixView<const double> x,
+                                                      std::span<const int32_t> treatment, int arm,
+                                                      std::span<const double> weights) {
+  return BalanceOf(x, treatment, arm, weights, "covariate", 1);
+}
+
 absl::StatusOr<std::vector<Balance>> RepresentationBalance(std::span<const float> features,
                                                            std::span<const int32_t> treatment,
                                                            int arm,
@@ -156,28 +165,37 @@ absl::StatusOr<std::vector<Balance>> RepresentationBalance(std::span<const float
         columns[i * count + j] = features[i * width + begin + j];
       }
     }
-    PERENNIAL_ASSIGN_OR_RETURN(
-        const std::vector<Balance> some,
-        CovariateBalance({columns.data(), n, count, count}, treatment, arm, weights));
+    PERENNIAL_ASSIGN_OR_RETURN(const std::vector<Balance> some,
+                               BalanceOf({columns.data(), n, count, count}, treatment, arm, weights,
+                                         "feature", begin + 1));
     balances.insert(balances.end(), some.begin(), some.end());
   }
   return balances;
+}
+
+double DifferenceOf(const Balance& balance) {
+  if (balance.standardized_difference.has_value()) {
+    return std::abs(*balance.standardized_difference);
+  }
+  return balance.treated_mean == balance.control_mean ? 0 : HUGE_VAL;
 }
 
 BalanceSummary SummaryOf(std::span<const Balance> balances) {
   BalanceSummary summary;
   double sum = 0;
   int64_t defined = 0;
-  for (const Balance& balance : balances) {
-    if (!balance.standardized_difference.has_value()) {
-      ++summary.unbalanced;
-      continue;
+  double worst = 0;
+  for (size_t j = 0; j < balances.size(); ++j) {
+    const double difference = DifferenceOf(balances[j]);
+    summary.unbalanced += difference > kBalancedDifference ? 1 : 0;
+    if (summary.worst < 0 || difference > worst) {
+      summary.worst = static_cast<int64_t>(j);
+      worst = difference;
     }
-    const double difference = std::abs(*balance.standardized_difference);
+    if (!balances[j].standardized_difference.has_value()) continue;
     sum += difference;
     ++defined;
     summary.greatest_difference = std::max(summary.greatest_difference, difference);
-    summary.unbalanced += difference > kBalancedDifference ? 1 : 0;
   }
   if (defined > 0) summary.mean_difference = sum / static_cast<double>(defined);
   return summary;

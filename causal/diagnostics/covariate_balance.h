@@ -28,7 +28,8 @@ namespace perennial::causal {
 struct Balance {
   double treated_mean;
   double control_mean;
-  // Absent where both samples are constant and differ, or one has a single unit.
+  // Absent where both samples are constant and differ, or one has a single unit. 0 where both are
+  // constant and equal.
   std::optional<double> standardized_difference;
   // Absent where control does not vary, or a sample has a single unit (of positive weight).
   std::optional<double> variance_ratio;
@@ -43,7 +44,7 @@ absl::StatusOr<std::vector<Balance>> CovariateBalance(kernels::MatrixView<const 
                                                       std::span<const double> weights);
 
 // The same of features that a network makes of the units, [n, width] row by row; some columns are
-// looked at a time, so that no copy is made of all.
+// looked at a time, so that no copy is made of all. Errors count features from 1, as above.
 absl::StatusOr<std::vector<Balance>> RepresentationBalance(std::span<const float> features,
                                                            std::span<const int32_t> treatment,
                                                            int arm,
@@ -52,13 +53,19 @@ absl::StatusOr<std::vector<Balance>> RepresentationBalance(std::span<const float
 // A magnitude of the standardised difference up to which a covariate counts as balanced.
 inline constexpr double kBalancedDifference = 0.1;
 
-// Many of them in a few numbers, such as the features of a representation.
+// The magnitude of the standardised difference. Where there is none, because nothing tells the
+// scale: infinity if the means differ, else 0. The one place that says what is balanced:
+// DifferenceOf(balance) <= kBalancedDifference.
+double DifferenceOf(const Balance& balance);
+
+// Many of them in a few numbers, such as the covariates, or the features of a representation.
 struct BalanceSummary {
   // Of the magnitudes of the standardised differences that there are; 0 if there are none.
   double mean_difference = 0;
   double greatest_difference = 0;
-  // Beyond kBalancedDifference, or without a difference: both samples constant, and apart.
   int64_t unbalanced = 0;
+  // The first of those of the greatest DifferenceOf; -1 if there are none at all.
+  int64_t worst = -1;
 };
 BalanceSummary SummaryOf(std::span<const Balance> balances);
 

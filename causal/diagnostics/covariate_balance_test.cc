@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <iterator>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -158,21 +159,55 @@ TEST(CovariateBalance, FeaturesAreThoseOfTheirColumns) {
     }
   }
   EXPECT_TRUE(RepresentationBalance({}, treatment, 1, {})->empty());
+  // Errors name the feature by its place among all.
+  for (const int64_t j : {0, 7, 8, 17, 18}) {
+    std::vector<float> bad = features;
+    bad[2 * kWidth + j] = NAN;
+    EXPECT_EQ(RepresentationBalance(bad, treatment, 2, {}).status().message(),
+              "feature " + std::to_string(j + 1) + " of unit 3 is nan, not a finite number");
+  }
   features.pop_back();
   EXPECT_THAT(std::string(RepresentationBalance(features, treatment, 1, {}).status().message()),
               HasSubstr("759 features of 40 units"));
 }
 
-TEST(CovariateBalance, ASummaryCountsWhatHasNoDifferenceAsUnbalanced) {
-  const std::vector<Balance> balances = {{.standardized_difference = 0.1},
-                                         {.standardized_difference = -0.5},
-                                         {.standardized_difference = std::nullopt},
-                                         {.standardized_difference = 0.3}};
+TEST(CovariateBalance, WithoutADifferenceMeansThatDifferAreUnbalancedAndEqualOnesBalanced) {
+  // Columns: constant and equal, constant and apart, varying.
+  const std::vector<double> x = {7, 1, 0, 7, 1, 5, 7, 2, 2, 7, 2, 5};  // [4, 3]
+  const auto of = CovariateBalance({x.data(), 4, 3, 3}, std::vector<int32_t>{0, 0, 1, 1}, 1, {});
+  ASSERT_TRUE(of.ok()) << of.status();
+  EXPECT_EQ(DifferenceOf((*of)[0]), 0);
+  EXPECT_EQ(DifferenceOf((*of)[1]), HUGE_VAL);
+  // Means 2.5 and 3.5, variances 12.5 and 4.5.
+  EXPECT_DOUBLE_EQ(DifferenceOf((*of)[2]), 1 / std::sqrt(8.5));
+  const BalanceSummary summary = SummaryOf(*of);
+  EXPECT_EQ(summary.unbalanced, 2);
+  EXPECT_EQ(summary.worst, 1);
+  EXPECT_DOUBLE_EQ(summary.greatest_difference, 1 / std::sqrt(8.5));
+  // A single unit tells no scale either.
+  const auto single =
+      CovariateBalance({x.data(), 4, 3, 3}, std::vector<int32_t>{0, 1, 2, 2}, 1, {});
+  ASSERT_TRUE(single.ok()) << single.status();
+  EXPECT_EQ(DifferenceOf((*single)[0]), 0);
+  EXPECT_EQ(DifferenceOf((*single)[2]), HUGE_VAL);
+  EXPECT_EQ(SummaryOf(*single).unbalanced, 1);
+}
+
+TEST(CovariateBalance, ASummaryIsOfTheDifferencesThatThereAre) {
+  const std::vector<Balance> balances = {
+      {.standardized_difference = 0.1},
+      {.standardized_difference = -0.5},
+      {.treated_mean = 1, .control_mean = 2, .standardized_difference = std::nullopt},
+      {.treated_mean = 2, .control_mean = 2, .standardized_difference = std::nullopt},
+      {.standardized_difference = 0.3}};
   const BalanceSummary summary = SummaryOf(balances);
   EXPECT_DOUBLE_EQ(summary.mean_difference, 0.3);
   EXPECT_EQ(summary.greatest_difference, 0.5);
   EXPECT_EQ(summary.unbalanced, 3);
+  EXPECT_EQ(summary.worst, 2);
+  EXPECT_EQ(SummaryOf(std::span(balances).first(2)).worst, 1);
   EXPECT_EQ(SummaryOf({}).mean_difference, 0);
+  EXPECT_EQ(SummaryOf({}).worst, -1);
 }
 
 }  // namespace

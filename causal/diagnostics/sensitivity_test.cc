@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <limits>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -58,8 +60,54 @@ TEST(EValue, NamesBadInput) {
   EXPECT_FALSE(EValueOfRiskRatio(2, 0, 3).ok());
   EXPECT_FALSE(EValueOfRiskRatio(2, 2.5, 3).ok());
   EXPECT_FALSE(EValueOfRiskRatio(NAN, 1, 3).ok());
-  EXPECT_THAT(std::string(EValueOfDifference({1, 1, 0, 2}, 0).status().message()),
-              HasSubstr("standard deviation of the outcome is 0"));
+  EXPECT_THAT(std::string(EValueOfDifference({1, 1, 0, 2}, -1).status().message()),
+              HasSubstr("standard deviation of the outcome is -1"));
+  EXPECT_THAT(std::string(EValueOfDifference({1, 1, 2, 3}, 1).status().message()),
+              HasSubstr("a difference of 1 with the interval [2, 3]"));
+  EXPECT_FALSE(EValueOfDifference({NAN, 1, 0, 2}, 1).ok());
+  EXPECT_FALSE(EValueOfDifference({1, 1, 0, HUGE_VAL}, 1).ok());
+}
+
+// Arm 1 has 4, 6, 8 (mean 6, squares 8), control 1, 3 (mean 2, squares 2): the variance within is
+// 10 / 3, the difference 4. The units of arm 2 would raise it, and so would the difference.
+TEST(EValue, OfAnOutcomeIsInDeviationsWithinTheArms) {
+  const std::vector<int32_t> treatment = {1, 0, 2, 1, 0, 1, 2};
+  const std::vector<double> outcome = {4, 1, 100, 6, 3, 8, -100};
+  const Sample sample = {.treatment = treatment, .outcome = outcome, .arms = 3};
+  const auto deviation = WithinArmDeviation(sample, 1);
+  ASSERT_TRUE(deviation.ok()) << deviation.status();
+  EXPECT_NEAR(*deviation, 1.8257418583505538, 1e-14);
+  // d = 2.19089, RR = exp(1.99371) = 7.34272, E = RR + sqrt(RR (RR - 1)); at the limit of 1
+  // d = 0.547723, RR = 1.64613.
+  const auto e =
+      EValueOfDifference({.value = 4, .standard_error = 1.5, .low = 1, .high = 7}, *deviation);
+  ASSERT_TRUE(e.ok()) << e.status();
+  EXPECT_NEAR(e->estimate, 14.16715918318, 1e-11);
+  EXPECT_NEAR(e->limit, 2.6774481829973, 1e-12);
+  // By the difference itself the deviation of all units of both arms is larger, sqrt(29.2 / 4).
+  EXPECT_GT(std::sqrt(29.2 / 4), 1.4 * *deviation);
+  EXPECT_THAT(std::string(WithinArmDeviation({.treatment = std::span(treatment).first(2),
+                                              .outcome = {outcome.data(), 2}},
+                                             1)
+                              .status()
+                              .message()),
+              HasSubstr("arm 1 has 1 and control 1"));
+  EXPECT_FALSE(WithinArmDeviation({.treatment = treatment, .outcome = {}, .arms = 3}, 1).ok());
+}
+
+TEST(EValue, WhereNothingVariesWithinTheArmsADifferenceCannotBeExplainedAway) {
+  const std::vector<int32_t> treatment = {0, 0, 1, 1};
+  const std::vector<double> outcome = {3, 3, 5, 5};
+  const double deviation = *WithinArmDeviation({.treatment = treatment, .outcome = outcome}, 1);
+  EXPECT_EQ(deviation, 0);
+  const auto apart = EValueOfDifference({2, 0, 2, 2}, deviation);
+  ASSERT_TRUE(apart.ok()) << apart.status();
+  EXPECT_EQ(apart->estimate, HUGE_VAL);
+  EXPECT_EQ(apart->limit, HUGE_VAL);
+  EXPECT_EQ(EValueOfDifference({2, 2, -1, 5}, deviation)->limit, 1);
+  EXPECT_EQ(EValueOfDifference({0, 0, 0, 0}, deviation)->estimate, 1);
+  // A ratio beyond a double is no error either.
+  EXPECT_EQ(EValueOfDifference({-1e6, 1, -1e6 - 2, -1e6 + 2}, 1)->limit, HUGE_VAL);
 }
 
 struct Data {
@@ -207,6 +255,241 @@ TEST(HajekBounds, WithoutConfoundingAreTheEstimateAndGrowWithIt) {
       }
     }
   }
+}
+
+TEST(HajekBounds, AtLambdaOneTheErrorsAreThoseOfTheEstimate) {
+  const Data data = Simulated(40, 6);
+  std::vector<int32_t> cluster;
+  for (int i = 0; i < 40; ++i) cluster.push_back(i / 3);
+  for (const bool clustered : {false, true}) {
+    Sample sample = data.sample();
+    if (clustered) sample.cluster = cluster;
+    for (const Estimand estimand : {Estimand::kAte, Estimand::kAtt}) {
+      const auto effect =
+          AverageEffects(sample, {.propensity = data.propensity}, EffectMethod::kHajek,
+                         {.estimand = estimand, .level = 0.9});
+      ASSERT_TRUE(effect.ok()) << effect.status();
+      const Estimate& estimate = (*effect)[1].estimate;
+      const Bounds bounds = *HajekBounds(sample, data.propensity, 2, estimand, 1);
+      EXPECT_NEAR(bounds.low_error, estimate.standard_error, 1e-12);
+      EXPECT_NEAR(bounds.high_error, estimate.standard_error, 1e-12);
+      const auto interval = IntervalOf(bounds, sample, 0.9);
+      ASSERT_TRUE(interval.ok()) << interval.status();
+      EXPECT_NEAR(interval->low, estimate.low, 1e-9);
+      EXPECT_NEAR(interval->high, estimate.high, 1e-9);
+    }
+  }
+  EXPECT_FALSE(IntervalOf({}, data.sample(), 1).ok());
+}
+
+// A unit's influence is the derivative of the bound by the unit's share of the sample, here by
+// differences: the bound of a sample of which one unit counts 1 + h times.
+TEST(SensitivityBounds, ErrorsAreThoseOfTheirDerivativesByTheUnitsShares) {
+  constexpr int kUnits = 30;
+  constexpr double kStep = 5e-5;
+  const Data data = Simulated(kUnits, 7);
+  Predictions predictions = {.outcome = {{}, {}, {}}, .propensity = data.propensity};
+  std::vector<double> y = data.outcome;
+  for (int i = 0; i < kUnits; ++i) {
+    // No ties, at which the best weights jump.
+    y[i] += 0.01 * i;
+    for (int arm = 0; arm < 3; ++arm) {
+      predictions.outcome[arm].push_back(0.5 * arm + std::sin(i + arm));
+    }
+  }
+  // Bounds of weighted samples by their definition: the best threshold of all.
+  const auto mean = [&](const std::vector<double>& count, bool augmented, int arm, bool high,
+                        double lambda) {
+    std::vector<std::pair<double, int>> order;
+    for (int i = 0; i < kUnits; ++i) {
+      if (data.treatment[i] != arm) continue;
+      order.push_back({y[i] - (augmented ? predictions.outcome[arm][i] : 0), i});
+    }
+    std::sort(order.begin(), order.end());
+    double best = high ? -HUGE_VAL : HUGE_VAL;
+    for (size_t k = 0; k <= order.size(); ++k) {
+      double sum = 0;
+      double total = 0;
+      for (size_t j = 0; j < order.size(); ++j) {
+        const auto& [value, i] = order[j];
+        const double odds = 1 / data.propensity[arm][i] - 1;
+        const double w = count[i] * (1 + odds * ((j >= k) == high ? lambda : 1 / lambda));
+        sum += w * value;
+        total += w;
+      }
+      best = high ? std::max(best, sum / total) : std::min(best, sum / total);
+    }
+    return best;
+  };
+  const auto bound = [&](const std::vector<double>& count, bool augmented, bool high,
+                         double lambda) {
+    double value =
+        mean(count, augmented, 1, high, lambda) - mean(count, augmented, 0, !high, lambda);
+    double total = 0;
+    double effect = 0;
+    for (int i = 0; i < kUnits; ++i) {
+      total += count[i];
+      effect += count[i] * (predictions.outcome[1][i] - predictions.outcome[0][i]);
+    }
+    return augmented ? value + effect / total : value;
+  };
+  Sample sample = data.sample();
+  sample.outcome = y;
+  for (const bool augmented : {false, true}) {
+    for (const double lambda : {1.0, 1.5, 6.0}) {
+      const auto bounds = augmented
+                              ? AipwBounds(sample, predictions, 1, Estimand::kAte, lambda)
+                              : HajekBounds(sample, data.propensity, 1, Estimand::kAte, lambda);
+      ASSERT_TRUE(bounds.ok()) << bounds.status();
+      for (const bool high : {false, true}) {
+        double squares = 0;
+        for (int i = 0; i < kUnits; ++i) {
+          std::vector<double> more(kUnits, 1);
+          std::vector<double> less(kUnits, 1);
+          more[i] += kStep;
+          less[i] -= kStep;
+          const double slope =
+              (bound(more, augmented, high, lambda) - bound(less, augmented, high, lambda)) /
+              (2 * kStep);
+          squares += slope * slope;
+        }
+        EXPECT_NEAR(bound(std::vector<double>(kUnits, 1), augmented, high, lambda),
+                    high ? bounds->high : bounds->low, 1e-12);
+        EXPECT_NEAR(std::sqrt(squares * kUnits / (kUnits - 1)),
+                    high ? bounds->high_error : bounds->low_error, 1e-6)
+            << augmented << " " << lambda << " " << high;
+      }
+    }
+  }
+}
+
+// Two strata x of equal size, arms by e(x), Y = 2 x + 0.5 t + noise of standard normal values.
+constexpr double kPropensity[] = {0.3, 0.6};
+constexpr double kStrongest = 1.5;
+
+// The extreme of the mean of an arm's outcome in that population: the m at which
+// sum over x of P(x) e ((1 + (1/e - 1) up) E(Y - m)^+ - (1 + (1/e - 1) down) E(m - Y)^+) is 0.
+double ExtremeMean(int arm, bool high, double residual_scale) {
+  double low = -20;
+  double top = 20;
+  while (top - low > 1e-12) {
+    const double m = (low + top) / 2;
+    double balance = 0;
+    for (const int x : {0, 1}) {
+      const double e = arm == 1 ? kPropensity[x] : 1 - kPropensity[x];
+      // residual_scale 0: outcome models left the noise alone.
+      const double c = m - residual_scale * (2 * x + 0.5 * arm);
+      const double density = std::exp(-c * c / 2) / std::sqrt(2 * M_PI);
+      const double below = 0.5 * std::erfc(-c / std::sqrt(2.0));
+      const double over = density - c * (1 - below);
+      const double under = density + c * below;
+      const double up = high ? kStrongest : 1 / kStrongest;
+      balance += e * ((1 + (1 / e - 1) * up) * over - (1 + (1 / e - 1) / up) * under);
+    }
+    (balance > 0 ? low : top) = m;
+  }
+  return low;
+}
+
+// How often intervals hold an end of the true range, and all of it.
+struct Held {
+  double low = 0;
+  double high = 0;
+  double all = 0;
+};
+
+Held HeldByIntervals(bool augmented, bool fitted, int replicates) {
+  constexpr int kUnits = 400;
+  const double scale = augmented ? 0 : 1;
+  const double shift = augmented ? 0.5 : 0;
+  const double low = shift + ExtremeMean(1, false, scale) - ExtremeMean(0, true, scale);
+  const double high = shift + ExtremeMean(1, true, scale) - ExtremeMean(0, false, scale);
+  Held held;
+  for (int r = 0; r < replicates; ++r) {
+    random::Stream stream = random::Stream(21).Split(static_cast<uint64_t>(r));
+    std::vector<int32_t> treatment;
+    std::vector<double> outcome;
+    std::vector<int> stratum;
+    double units[2][2] = {};  // [stratum][arm]
+    double sums[2][2] = {};
+    for (int i = 0; i < kUnits; ++i) {
+      const int x = static_cast<int>(stream.Below(2));
+      const int t = stream.Uniform() < kPropensity[x] ? 1 : 0;
+      stratum.push_back(x);
+      treatment.push_back(t);
+      outcome.push_back(2 * x + 0.5 * t + stream.Normal());
+      units[x][t] += 1;
+      sums[x][t] += outcome.back();
+    }
+    Predictions predictions = {.outcome = {{}, {}}, .propensity = {{}, {}}};
+    for (const int x : stratum) {
+      for (const int arm : {0, 1}) {
+        const double treated = fitted ? units[x][1] / (units[x][0] + units[x][1]) : kPropensity[x];
+        predictions.propensity[arm].push_back(arm == 1 ? treated : 1 - treated);
+        predictions.outcome[arm].push_back(fitted ? sums[x][arm] / units[x][arm]
+                                                  : 2 * x + 0.5 * arm);
+      }
+    }
+    const Sample sample = {.treatment = treatment, .outcome = outcome};
+    const auto bounds =
+        augmented ? AipwBounds(sample, predictions, 1, Estimand::kAte, kStrongest)
+                  : HajekBounds(sample, predictions.propensity, 1, Estimand::kAte, kStrongest);
+    EXPECT_TRUE(bounds.ok()) << bounds.status();
+    const auto holds = [](double value, double error, double truth) {
+      return std::abs(value - truth) <= 1.959963984540054 * error;
+    };
+    held.low += holds(bounds->low, bounds->low_error, low) ? 1.0 / replicates : 0;
+    held.high += holds(bounds->high, bounds->high_error, high) ? 1.0 / replicates : 0;
+    const Bounds interval = *IntervalOf(*bounds, sample, 0.95);
+    held.all += interval.low <= low && high <= interval.high ? 1.0 / replicates : 0;
+  }
+  return held;
+}
+
+// The standard error of a share of .95 is .007.
+TEST(SensitivityBounds, IntervalsHoldTheTrueRangeAsOftenAsTheySay) {
+  for (const bool augmented : {false, true}) {
+    for (const bool fitted : {false, true}) {
+      const Held held = HeldByIntervals(augmented, fitted, 1000);
+      SCOPED_TRACE(testing::Message() << augmented << fitted << " " << held.low << " " << held.high
+                                      << " " << held.all);
+      EXPECT_GT(held.low, 0.93);
+      EXPECT_GT(held.high, 0.93);
+      EXPECT_GT(held.all, 0.93);
+      // Hajek's count fitted propensities as known, which they do better than.
+      if (!fitted || augmented) {
+        EXPECT_LT(held.low, 0.97);
+        EXPECT_LT(held.high, 0.97);
+      }
+    }
+  }
+}
+
+TEST(SensitivityBounds, TheCriticalLambdaOfTheIntervalIsWhereItMeetsZero) {
+  Data data = Simulated(400, 8);
+  for (size_t i = 0; i < data.outcome.size(); ++i) {
+    data.outcome[i] += data.treatment[i] == 1 ? 1.5 : 0;
+  }
+  const Sample sample = data.sample();
+  const auto of_estimate = HajekCriticalLambda(sample, data.propensity, 1, Estimand::kAte);
+  const auto of_interval = HajekCriticalLambda(sample, data.propensity, 1, Estimand::kAte, 0.95);
+  ASSERT_TRUE(of_interval.ok()) << of_interval.status();
+  EXPECT_GT(*of_interval, 1.01);
+  EXPECT_LT(*of_interval, *of_estimate - 0.01);
+  const Bounds bounds = *HajekBounds(sample, data.propensity, 1, Estimand::kAte, *of_interval);
+  EXPECT_NEAR(IntervalOf(bounds, sample, 0.95)->low, 0, 1e-5);
+  EXPECT_NEAR(IntervalOf(bounds, sample, 0.95)->high,
+              bounds.high + 1.959963984540054 * bounds.high_error, 1e-9);
+  EXPECT_GT(std::abs(bounds.high_error - bounds.low_error), 1e-4);
+  EXPECT_GT(bounds.low, 0.1);
+  // An estimate whose interval holds 0, here one of half its error, needs no confounder.
+  const Bounds one = *HajekBounds(sample, data.propensity, 1, Estimand::kAte, 1);
+  Data near = data;
+  for (size_t i = 0; i < near.outcome.size(); ++i) {
+    near.outcome[i] -= near.treatment[i] == 1 ? one.low - one.low_error / 2 : 0;
+  }
+  EXPECT_GT(*HajekCriticalLambda(near.sample(), data.propensity, 1, Estimand::kAte), 1.001);
+  EXPECT_EQ(*HajekCriticalLambda(near.sample(), data.propensity, 1, Estimand::kAte, 0.95), 1);
 }
 
 TEST(HajekBounds, TheCriticalLambdaIsWhereTheyMeetZero) {

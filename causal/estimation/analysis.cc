@@ -11,7 +11,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "causal/diagnostics/effect_loss.h"
 #include "causal/estimation/estimate_units.h"
+#include "causal/estimators/baselines.h"
 #include "causal/models/bootstrap.h"
 #include "common/base/logging.h"
 #include "common/base/status_macros.h"
@@ -29,6 +31,9 @@ constexpr int kRepeatsOfFew = 5;
 constexpr int kGainPoints = 20;
 // Of a standard error, by which the chance of the folds may move an estimate without a word.
 constexpr double kMostChance = 0.25;
+// Of the outcome's standard deviation, by which effects of units may be further off than one for
+// all.
+constexpr double kMostOffOfUnits = 0.25;
 // What is worth a warning: a share of clipped propensities, events and units of an arm; weights are
 // nearly equal where the effective sample is this share of the units.
 constexpr double kMostClipped = 0.01;
@@ -38,29 +43,6 @@ constexpr double kEqualWeights = 0.9;
 
 constexpr PartKind kRefutations[] = {PartKind::kPlacebo, PartKind::kDummyOutcome,
                                      PartKind::kRandomCause, PartKind::kSubset};
-
-// The difference of means of an arm and control, as an estimate of both estimands.
-absl::StatusOr<Estimate> NaiveDifference(const Observations& observations, int arm, double level) {
-  const int64_t n = observations.size();
-  double sum[2] = {};
-  double units[2] = {};
-  for (int64_t i = 0; i < n; ++i) {
-    const int32_t own = observations.treatment[i];
-    if (own != 0 && own != arm) continue;
-    sum[own == arm] += observations.outcome[i];
-    ++units[own == arm];
-  }
-  std::vector<double> influence(n);
-  for (int64_t i = 0; i < n; ++i) {
-    const int32_t own = observations.treatment[i];
-    if (own != 0 && own != arm) continue;
-    const int side = own == arm ? 1 : 0;
-    influence[i] = (side == 1 ? 1 : -1) * static_cast<double>(n) / units[side] *
-                   (observations.outcome[i] - sum[side] / units[side]);
-  }
-  return EstimateFromInfluence(sum[1] / units[1] - sum[0] / units[0], influence,
-                               observations.cluster, level);
-}
 
 absl::StatusOr<std::vector<Estimate>> EstimatesOf(const Observations& observations,
                                                   const Predictions& predictions,
@@ -99,18 +81,16 @@ absl::Status CheckOptions(const Observations& observations, const AnalysisOption
   return absl::OkStatus();
 }
 
+constexpr EffectMethod kMethods[] = {EffectMethod::kPlugIn, EffectMethod::kHajek,
+                                     EffectMethod::kAipw, EffectMethod::kTmle};
+
+// Of a draw of folds.
 absl::StatusOr<std::vector<EffectRow>> EffectsOf(const Observations& observations,
                                                  const Predictions& out_of_fold,
                                                  const AnalysisOptions& options) {
   std::vector<EffectRow> effects;
   for (const Estimand estimand : {Estimand::kAte, Estimand::kAtt}) {
-    for (int arm = 1; arm < observations.arms; ++arm) {
-      PERENNIAL_ASSIGN_OR_RETURN(const Estimate naive,
-                                 NaiveDifference(observations, arm, options.level));
-      effects.push_back({arm, estimand, std::nullopt, naive});
-    }
-    for (const EffectMethod method :
-         {EffectMethod::kPlugIn, EffectMethod::kHajek, EffectMethod::kAipw, EffectMethod::kTmle}) {
+    for (const EffectMethod method : kMethods) {
       const absl::StatusOr<std::vector<Estimate>> estimates =
           EstimatesOf(observations, out_of_fold, method, estimand, options.level);
       if (!estimates.ok()) return base::WithContext(estimates.status(), EstimatorName(method));
@@ -122,6 +102,48 @@ absl::StatusOr<std::vector<EffectRow>> EffectsOf(const Observations& observation
   return effects;
 }
 
+// What needs no folds.
+absl::StatusOr<std::vector<EffectRow>> BaselinesOf(const Observations& observations, double level) {
+  std::vector<EffectRow> effects;
+  for (const Estimand estimand : {Estimand::kAte, Estimand::kAtt}) {
+    for (const Baseline baseline : {Baseline::kNaive, Baseline::kOls1, Baseline::kOls2}) {
+      const absl::StatusOr<std::vector<Estimate>> estimates =
+          BaselineEffects(observations, baseline, estimand, level);
+      if (!estimates.ok()) return base::WithContext(estimates.status(), BaselineName(baseline));
+      for (int arm = 1; arm < observations.arms; ++arm) {
+        effects.push_back({arm, estimand, baseline, (*estimates)[arm - 1]});
+      }
+    }
+  }
+  return effects;
+}
+
+// Effects [arms - 1][n] by a regression in each arm of the other folds.
+absl::StatusOr<std::vector<std::vector<double>>> LinearOutOfFold(const Observations& observations,
+                                                                 std::span<const int32_t> fold_of,
+                                                                 int folds,
+                                                                 const random::Stream& stream) {
+  std::vector<std::vector<double>> effect(observations.arms - 1,
+                                          std::vector<double>(observations.size()));
+  for (int fold = 0; fold < folds; ++fold) {
+    std::vector<int32_t> rows[2];
+    for (size_t i = 0; i < fold_of.size(); ++i) {
+      rows[fold_of[i] == fold ? 1 : 0].push_back(static_cast<int32_t>(i));
+    }
+    PERENNIAL_ASSIGN_OR_RETURN(
+        const auto fit, Ols2()({.observations = Select(observations, rows[0]), .stream = stream}));
+    PERENNIAL_RETURN_IF_ERROR(fit->Advance(1));
+    const Observations units = Select(observations, rows[1]);
+    PERENNIAL_ASSIGN_OR_RETURN(const Predictions predictions, fit->Predict(units.x()));
+    for (size_t a = 0; a < effect.size(); ++a) {
+      for (size_t i = 0; i < rows[1].size(); ++i) {
+        effect[a][rows[1][i]] = predictions.effect[a][i];
+      }
+    }
+  }
+  return effect;
+}
+
 double DeviationOf(std::span<const double> values) {
   double mean = 0;
   for (const double value : values) mean += value / static_cast<double>(values.size());
@@ -130,8 +152,10 @@ double DeviationOf(std::span<const double> values) {
   return std::sqrt(squares / static_cast<double>(values.size() - 1));
 }
 
+// fold_of: of the draw that they are of.
 absl::Status TakeDiagnostics(const Observations& observations, const AnalysisOptions& options,
-                             const random::Stream& stream, Analysis& analysis) {
+                             std::span<const int32_t> fold_of, const random::Stream& stream,
+                             Analysis& analysis) {
   const auto& propensity = analysis.out_of_fold.propensity;
   PERENNIAL_ASSIGN_OR_RETURN(analysis.overlap, OverlapOf(observations.treatment, propensity));
   std::vector<uint8_t> is_arm(observations.size());
@@ -143,6 +167,9 @@ absl::Status TakeDiagnostics(const Observations& observations, const AnalysisOpt
   const Sample sample = SampleOf(observations);
   PERENNIAL_ASSIGN_OR_RETURN(const std::vector<float> representation,
                              analysis.model->Representation(observations.x()));
+  PERENNIAL_ASSIGN_OR_RETURN(const auto linear,
+                             LinearOutOfFold(observations, fold_of, options.folds, stream));
+  const std::vector<double> none(observations.size());
   for (int arm = 1; arm < observations.arms; ++arm) {
     ArmDiagnostics of_arm = {.arm = arm};
     PERENNIAL_ASSIGN_OR_RETURN(
@@ -167,25 +194,40 @@ absl::Status TakeDiagnostics(const Observations& observations, const AnalysisOpt
                                  EValueOfRiskRatio(of_arm.risk_ratio->value, of_arm.risk_ratio->low,
                                                    of_arm.risk_ratio->high));
     } else {
+      PERENNIAL_ASSIGN_OR_RETURN(const double deviation, WithinArmDeviation(sample, arm));
       PERENNIAL_ASSIGN_OR_RETURN(
-          of_arm.e_value, EValueOfDifference(analysis.Of(arm, Estimand::kAte, options.estimator),
-                                             DeviationOf(observations.outcome)));
+          of_arm.e_value,
+          EValueOfDifference(analysis.Of(arm, Estimand::kAte, options.estimator), deviation));
     }
     if (options.estimator == EffectMethod::kHajek) {
       PERENNIAL_ASSIGN_OR_RETURN(
           of_arm.bounds, HajekBounds(sample, propensity, arm, Estimand::kAte, options.sensitivity));
       PERENNIAL_ASSIGN_OR_RETURN(of_arm.critical_lambda,
                                  HajekCriticalLambda(sample, propensity, arm, Estimand::kAte));
+      PERENNIAL_ASSIGN_OR_RETURN(
+          of_arm.critical_lambda_limit,
+          HajekCriticalLambda(sample, propensity, arm, Estimand::kAte, options.level));
     } else {
       PERENNIAL_ASSIGN_OR_RETURN(of_arm.bounds, AipwBounds(sample, analysis.out_of_fold, arm,
                                                            Estimand::kAte, options.sensitivity));
       PERENNIAL_ASSIGN_OR_RETURN(
           of_arm.critical_lambda,
           AipwCriticalLambda(sample, analysis.out_of_fold, arm, Estimand::kAte));
+      PERENNIAL_ASSIGN_OR_RETURN(
+          of_arm.critical_lambda_limit,
+          AipwCriticalLambda(sample, analysis.out_of_fold, arm, Estimand::kAte, options.level));
     }
     PERENNIAL_ASSIGN_OR_RETURN(std::vector<double> scores,
                                AipwScores(sample, analysis.out_of_fold, arm));
     std::vector<double> effect = analysis.out_of_fold.effect[arm - 1];
+    for (const auto& [name, predicted] :
+         {std::pair("null", std::span(none)), std::pair("ols_2", std::span(linear[arm - 1])),
+          std::pair("model", std::span<const double>(effect))}) {
+      PERENNIAL_ASSIGN_OR_RETURN(
+          const Estimate excess,
+          ExcessEffectLoss(predicted, scores, observations.cluster, options.level));
+      of_arm.effect_loss.push_back({name, excess});
+    }
     if (options.lower_is_better) {
       for (double& score : scores) score = -score;
       for (double& gain : effect) gain = -gain;
@@ -329,13 +371,14 @@ random::Stream StreamOf(const AnalysisOptions& options) {
 
 // [repeats][n]
 absl::StatusOr<std::vector<std::vector<int32_t>>> FoldsOf(const Observations& observations,
-                                                          const AnalysisOptions& options) {
+                                                          const AnalysisOptions& options,
+                                                          std::span<const std::string> arms) {
   std::vector<std::vector<int32_t>> fold_of;
   for (int repeat = 0; repeat < RepeatsOf(options, observations.size()); ++repeat) {
     const random::Stream stream = CrossFitStream(StreamOf(options), repeat);
-    PERENNIAL_ASSIGN_OR_RETURN(
-        fold_of.emplace_back(),
-        Folds(observations.treatment, options.folds, observations.cluster, stream.Split("folds")));
+    PERENNIAL_ASSIGN_OR_RETURN(fold_of.emplace_back(),
+                               Folds(observations.treatment, options.folds, observations.cluster,
+                                     stream.Split("folds"), arms));
   }
   return fold_of;
 }
@@ -583,23 +626,16 @@ void WarnOfContrast(const Analysis& analysis, const Observations& observations,
                                  : "are too cautious",
         *calibration.slope, boosting ? "; --model linear may predict them better" : ""));
   }
-  int unbalanced = 0;
-  size_t worst = 0;
-  double largest = 0;
-  for (size_t j = 0; j < of_arm.after.size(); ++j) {
-    const double difference = std::abs(of_arm.after[j].standardized_difference.value_or(0));
-    unbalanced += difference > kBalancedDifference ? 1 : 0;
-    if (difference > largest) {
-      largest = difference;
-      worst = j;
-    }
-  }
-  if (unbalanced > 0) {
+  if (const BalanceSummary balance = SummaryOf(of_arm.after); balance.unbalanced > 0) {
+    const Balance& worst = of_arm.after[balance.worst];
     warnings.push_back(absl::StrFormat(
         "After weighting, %d of %d covariates still %s between arm \"%s\" and control by "
-        "more than %g standard deviations, most of all \"%s\" (%.2f)%s.",
-        unbalanced, static_cast<int>(of_arm.after.size()), unbalanced == 1 ? "differs" : "differ",
-        name, kBalancedDifference, observations.covariate_names[worst], largest,
+        "more than %g standard deviations, most of all \"%s\" (%s)%s.",
+        balance.unbalanced, of_arm.after.size(), balance.unbalanced == 1 ? "differs" : "differ",
+        name, kBalancedDifference, observations.covariate_names[balance.worst],
+        worst.standardized_difference ? absl::StrFormat("%.2f", DifferenceOf(worst))
+                                      : absl::StrFormat("%.4g against %.4g, without variation",
+                                                        worst.treated_mean, worst.control_mean),
         boosting ? "; --model linear may weight them better" : ""));
   }
   const Estimate& estimate = analysis.Of(of_arm.arm, Estimand::kAte, options.estimator);
@@ -614,12 +650,21 @@ void WarnOfContrast(const Analysis& analysis, const Observations& observations,
           name, chance));
     }
   }
+  const Estimate& excess = of_arm.effect_loss.back().excess;
+  if (excess.low > 0 &&
+      std::sqrt(excess.value) > kMostOffOfUnits * DeviationOf(observations.outcome)) {
+    warnings.push_back(absl::StrFormat(
+        "Effects predicted for units, of arm \"%s\", are further from the truth than one effect "
+        "for all: read the average, not them (excess of the mean squared error %.3g, %.3g to "
+        "%.3g).",
+        name, excess.value, excess.low, excess.high));
+  }
   const bool beyond = estimate.low > 0 || estimate.high < 0;
   if (beyond && of_arm.critical_lambda < 1.2) {
     warnings.push_back(absl::StrFormat(
         "A hidden confounder that changes the odds of arm \"%s\" by a factor of %.2f would be "
-        "enough for an effect of 0.",
-        name, of_arm.critical_lambda));
+        "enough for an effect of 0, and one of %.2f for an interval that holds 0.",
+        name, of_arm.critical_lambda, of_arm.critical_lambda_limit));
   }
 }
 
@@ -637,9 +682,11 @@ absl::Status Judge(const Estimate& estimate, double level, RefutationRow& row) {
   return absl::OkStatus();
 }
 
-absl::string_view EstimatorName(std::optional<EffectMethod> method) {
-  if (!method) return "naive";
-  switch (*method) {
+absl::string_view EstimatorName(const EffectEstimator& estimator) {
+  if (const auto* const baseline = std::get_if<Baseline>(&estimator)) {
+    return BaselineName(*baseline);
+  }
+  switch (std::get<EffectMethod>(estimator)) {
     case EffectMethod::kPlugIn:
       return "plug_in";
     case EffectMethod::kHorvitzThompson:
@@ -654,33 +701,40 @@ absl::string_view EstimatorName(std::optional<EffectMethod> method) {
   return "tmle";
 }
 
+bool EffectRow::error_known() const {
+  return estimator != EffectEstimator(EffectMethod::kPlugIn) &&
+         std::isfinite(estimate.standard_error);
+}
+
 int RepeatsOf(const AnalysisOptions& options, int64_t units) {
   if (options.repeats > 0) return options.repeats;
   return units <= kFewUnits ? kRepeatsOfFew : 1;
 }
 
-const Estimate& Analysis::Of(int arm, Estimand estimand, std::optional<EffectMethod> method) const {
+const Estimate& Analysis::Of(int arm, Estimand estimand, const EffectEstimator& estimator) const {
   const auto row = std::ranges::find_if(effects, [&](const EffectRow& effect) {
-    return effect.arm == arm && effect.estimand == estimand && effect.method == method;
+    return effect.arm == arm && effect.estimand == estimand && effect.estimator == estimator;
   });
   CHECK(row != effects.end());
   return row->estimate;
 }
 
 absl::Status CheckAnalysis(const Observations& observations, const AnalysisOptions& options,
-                           int64_t memory_bytes) {
+                           int64_t memory_bytes, std::span<const std::string> arms) {
   PERENNIAL_RETURN_IF_ERROR(Validate(observations));
   PERENNIAL_RETURN_IF_ERROR(CheckOptions(observations, options));
-  PERENNIAL_RETURN_IF_ERROR(FoldsOf(observations, options).status());
+  PERENNIAL_RETURN_IF_ERROR(FoldsOf(observations, options, arms).status());
+  PERENNIAL_RETURN_IF_ERROR(
+      CheckDraws(observations, options.folds, options.bootstrap > 0, options.refute, arms));
   return CheckMemory(observations, options, memory_bytes);
 }
 
 absl::StatusOr<Analysis> Analyze(const Observations& observations, const AnalysisOptions& options,
                                  const AnalysisRun& run) {
-  PERENNIAL_RETURN_IF_ERROR(CheckAnalysis(observations, options, run.memory_bytes));
+  PERENNIAL_RETURN_IF_ERROR(CheckAnalysis(observations, options, run.memory_bytes, run.arms));
   const random::Stream stream = StreamOf(options);
   PERENNIAL_ASSIGN_OR_RETURN(const std::vector<std::vector<int32_t>> fold_of,
-                             FoldsOf(observations, options));
+                             FoldsOf(observations, options, run.arms));
   const PartSetting setting = {.observations = observations,
                                .fold_of = fold_of,
                                .model = options.model,
@@ -688,7 +742,8 @@ absl::StatusOr<Analysis> Analyze(const Observations& observations, const Analysi
                                .folds = options.folds,
                                .level = options.level,
                                .stream = stream,
-                               .stop = run.stop};
+                               .stop = run.stop,
+                               .arms = run.arms};
   PartRunner runner(setting, run);
   runner.Add(PartKind::kFold, static_cast<int>(fold_of.size()) * options.folds);
   runner.Add(PartKind::kModel, 1);
@@ -714,15 +769,18 @@ absl::StatusOr<Analysis> Analyze(const Observations& observations, const Analysi
   for (const Predictions& draw : draws) {
     PERENNIAL_ASSIGN_OR_RETURN(by_repeat.emplace_back(), EffectsOf(observations, draw, options));
     for (const EffectRow& row : by_repeat.back()) {
-      if (row.estimand == Estimand::kAte && row.method == options.estimator) {
+      if (row.estimand == Estimand::kAte && row.estimator == EffectEstimator(options.estimator)) {
         ates[row.arm].push_back(row.estimate.value);
       }
     }
   }
-  analysis.effects = MedianOver(by_repeat);
-  analysis.out_of_fold = std::move(draws[MiddleOf(ates[1])]);
+  PERENNIAL_ASSIGN_OR_RETURN(analysis.effects, BaselinesOf(observations, options.level));
+  std::ranges::copy(MedianOver(by_repeat), std::back_inserter(analysis.effects));
+  const size_t middle = MiddleOf(ates[1]);
+  analysis.out_of_fold = std::move(draws[middle]);
   PERENNIAL_ASSIGN_OR_RETURN(analysis.predictions, analysis.model->Predict(observations.x()));
-  PERENNIAL_RETURN_IF_ERROR(TakeDiagnostics(observations, options, stream, analysis));
+  PERENNIAL_RETURN_IF_ERROR(
+      TakeDiagnostics(observations, options, fold_of[middle], stream, analysis));
   for (ArmDiagnostics& of_arm : analysis.diagnostics) of_arm.by_repeat = ates[of_arm.arm];
 
   std::vector<std::optional<std::vector<std::vector<Estimate>>>> replicates(options.bootstrap);

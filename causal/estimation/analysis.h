@@ -4,16 +4,19 @@
 // Average effects come from nuisances predicted out of fold (cross-fitting), by several estimators
 // (estimators/average_effect.h), one of which is asked for: medians over some draws of folds, with
 // errors that count how draws differ (Chernozhukov et al., Econometrics Journal 21, 2018, section
-// 3.4). Diagnostics are of the draw whose ATE of arm 1, by that estimator, is the median; effects
-// of units from the model fitted to all units (effect_model.h). The bootstrap redoes all of it,
-// with one draw of folds, on half-samples (models/bootstrap.h), whose spread is the standard error
-// of average effects and of units'.
+// 3.4). Baselines that need no folds stand beside them. Diagnostics are of the draw whose ATE of
+// arm 1, by that estimator, is the median; effects of units from the model fitted to all units
+// (effect_model.h). The bootstrap redoes all of it, with one draw of folds, on half-samples
+// (models/bootstrap.h), whose spread is the standard error of average effects and of units'.
 //
 // Refutations, ten runs each, of arm against control (Sharma and Kiciman, arXiv:2011.04216):
-//   placebo        arms are shuffled: the effect should be 0
+//   placebo        arms are shuffled, between clusters where each is of one arm: the effect should
+//                  be 0
 //   dummy_outcome  outcomes are shuffled: the effect should be 0
 //   random_cause   a covariate of noise is added: the estimate should stay
-//   subset         80 % of the units: the estimate should stay
+//   subset         80 % of the units, or clusters: the estimate should stay
+// (Arms that vary within clusters are shuffled among all units: kept within them, a shuffled arm
+// would still tell how many of its cluster were treated, and so of their outcomes.)
 // One holds unless the whole interval of the mean of its runs (diagnostics/refutation.h) lies
 // further than kMostOff standard errors of the estimate from what is right: so much bias would
 // matter, and chance alone does not show it.
@@ -35,7 +38,9 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -50,6 +55,7 @@
 #include "causal/diagnostics/uplift.h"
 #include "causal/estimation/effect_model.h"
 #include "causal/estimators/average_effect.h"
+#include "causal/estimators/baseline_effects.h"
 #include "causal/models/model.h"
 #include "common/base/available_memory.h"
 
@@ -91,16 +97,22 @@ struct AnalysisRun {
   // Keeps them; from one thread at a time. An error ends the run.
   std::function<absl::Status(const std::string& name, const std::string& bytes)> keep =
       [](const std::string&, const std::string&) { return absl::OkStatus(); };
+  std::vector<std::string> arms = {};  // Their names, for errors; empty: numbers.
 };
 
-// "naive", "plug_in", "hajek", "aipw", "tmle".
-absl::string_view EstimatorName(std::optional<EffectMethod> method);
+using EffectEstimator = std::variant<Baseline, EffectMethod>;
+// "naive", "ols_1", "ols_2", "plug_in", "hajek", "aipw", "tmle".
+absl::string_view EstimatorName(const EffectEstimator& estimator);
 
 struct EffectRow {
   int arm;  // Against control.
   Estimand estimand;
-  std::optional<EffectMethod> method;  // None: the naive difference of means.
+  EffectEstimator estimator;
   Estimate estimate;
+
+  // Else there is none to show: the plug-in's formula counts the spread of units and not the
+  // model's error; regressions may have no rows to spare.
+  bool error_known() const;
 };
 
 // An error of an estimate by so many of its standard errors leaves a 95 % interval a coverage of
@@ -132,6 +144,13 @@ struct RefutationRow {
 // InvalidArgument as TestOfMean's.
 absl::Status Judge(const Estimate& estimate, double level, RefutationRow& row);
 
+// How far effects of units, predicted out of fold, are from the truth, beside one effect for all
+// (diagnostics/effect_loss.h).
+struct EffectLossRow {
+  std::string name;  // "null", "ols_2", "model".
+  Estimate excess;
+};
+
 // Of an arm against control.
 struct ArmDiagnostics {
   int arm;
@@ -141,14 +160,17 @@ struct ArmDiagnostics {
   std::vector<Balance> representation_before;
   std::vector<Balance> representation_after;
   std::optional<RiskRatio> risk_ratio;  // Of a binary outcome, where both risks are above 0.
-  EValue e_value;                       // Of the risk ratio, else of the difference.
+  // Of the risk ratio, else of the difference in deviations within the two arms.
+  EValue e_value;
   // Of the ATE by Hajek if that is the estimator, else by AIPW, at options.sensitivity.
   Bounds bounds;
   double critical_lambda;         // At which they hold 0.
+  double critical_lambda_limit;   // At which their interval does, at options.level.
   std::vector<double> by_repeat;  // The ATE, by the estimator, of each draw of folds alone.
   // Gains are increases of the outcome, or decreases if lower is better.
   PolicyValue policy;  // Treats where the effect, predicted out of fold, is a gain.
   Rate rate;
+  std::vector<EffectLossRow> effect_loss;
   std::vector<GainPoint> gain;  // The Qini curve, in twentieths.
 };
 
@@ -165,13 +187,13 @@ struct Analysis {
   std::vector<std::vector<double>> effect_error;  // [arms - 1][n], or empty.
   std::vector<RefutationRow> refutations;
 
-  const Estimate& Of(int arm, Estimand estimand, std::optional<EffectMethod> method) const;
+  const Estimate& Of(int arm, Estimand estimand, const EffectEstimator& estimator) const;
 };
 
-// Whether it can begin: options out of range, fewer units than folds, arms that folds lack, and
-// memory (AnalysisRun::memory_bytes).
+// Whether it can begin: options out of range, fewer units than folds, arms that folds or draws of
+// the bootstrap lack (CheckDraws), and memory (AnalysisRun::memory_bytes); arms as there.
 absl::Status CheckAnalysis(const Observations& observations, const AnalysisOptions& options,
-                           int64_t memory_bytes);
+                           int64_t memory_bytes, std::span<const std::string> arms = {});
 
 // Errors: as of CheckAnalysis, what the folds and fits say of the data, ResourceExhausted for what
 // does not fit into memory, Cancelled.

@@ -7,6 +7,7 @@
 #include <iterator>
 #include <map>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "causal/data/nhefs.h"
 #include "causal/estimation/estimate_units.h"
 #include "causal/estimation/nhefs_oracle.inc"
+#include "causal/estimators/baseline_effects.h"
 #include "causal/estimators/metrics.h"
 #include "causal/models/bootstrap.h"
 #include "causal/nets/net_fit.h"
@@ -71,7 +73,7 @@ TEST(AnalysisTest, SmokersAgreeWithScikitLearnOnAverageOverSplits) {
   for (uint64_t seed = 0; seed < kSeeds; ++seed) {
     const Analysis analysis =
         AnalysisOf(*smokers, {.model = EffectModelKind::kLinear, .repeats = 1, .seed = seed});
-    EXPECT_NEAR(analysis.Of(1, Estimand::kAte, std::nullopt).value, kNaive.mean, 1e-6);
+    EXPECT_NEAR(analysis.Of(1, Estimand::kAte, Baseline::kNaive).value, kNaive.mean, 1e-6);
     ate += analysis.Of(1, Estimand::kAte, kAipw).value / kSeeds;
     att += analysis.Of(1, Estimand::kAtt, kAipw).value / kSeeds;
     hajek += analysis.Of(1, Estimand::kAte, EffectMethod::kHajek).value / kSeeds;
@@ -91,7 +93,7 @@ TEST(AnalysisTest, BoostingSeesTheGainOfWeightThatTheNaiveDifferenceHides) {
   const auto smokers = LoadNhefs({});
   ASSERT_TRUE(smokers.ok());
   const Analysis analysis = AnalysisOf(*smokers, {});
-  const double naive = analysis.Of(1, Estimand::kAte, std::nullopt).value;
+  const double naive = analysis.Of(1, Estimand::kAte, Baseline::kNaive).value;
   for (const EffectMethod method : {kAipw, EffectMethod::kTmle, EffectMethod::kHajek}) {
     const Estimate& estimate = analysis.Of(1, Estimand::kAte, method);
     EXPECT_GT(estimate.value, naive + 0.4) << EstimatorName(method);
@@ -129,7 +131,7 @@ TEST(AnalysisTest, KangAndSchafersSelectionIsUndoneWhereModelsAreRight) {
   const auto sample = KangSchafer({.n = 1000, .transformed = false}, random::Stream(2));
   ASSERT_TRUE(sample.ok());
   const Analysis analysis = AnalysisOf(*sample, {.model = EffectModelKind::kLinear});
-  EXPECT_LT(analysis.Of(1, Estimand::kAte, std::nullopt).value, -12);
+  EXPECT_LT(analysis.Of(1, Estimand::kAte, Baseline::kNaive).value, -12);
   const Estimate& ate = analysis.Of(1, Estimand::kAte, kAipw);
   EXPECT_NEAR(ate.value, 0, 4 * ate.standard_error);
   EXPECT_LT(ate.standard_error, 0.3);
@@ -143,7 +145,7 @@ TEST(AnalysisTest, EachArmIsContrastedWithControl) {
       EXPECT_NEAR(estimate.value, arm, 4 * estimate.standard_error);
       EXPECT_LT(estimate.standard_error, 0.15);
     }
-    EXPECT_GT(analysis.Of(arm, Estimand::kAte, std::nullopt).value, arm + 0.4);
+    EXPECT_GT(analysis.Of(arm, Estimand::kAte, Baseline::kNaive).value, arm + 0.4);
   }
 }
 
@@ -159,8 +161,8 @@ TEST(AnalysisTest, CopiesInOneClusterTellNothingNew) {
   const AnalysisOptions options = {.model = EffectModelKind::kLinear};
   const Analysis of_once = AnalysisOf(once, options);
   const Analysis of_twice = AnalysisOf(twice, options);
-  const Estimate& a = of_once.Of(1, Estimand::kAte, std::nullopt);
-  const Estimate& b = of_twice.Of(1, Estimand::kAte, std::nullopt);
+  const Estimate& a = of_once.Of(1, Estimand::kAte, Baseline::kNaive);
+  const Estimate& b = of_twice.Of(1, Estimand::kAte, Baseline::kNaive);
   EXPECT_NEAR(b.value, a.value, 1e-12);
   EXPECT_NEAR(b.standard_error / a.standard_error, 1, 0.005);
   EXPECT_NEAR(of_twice.Of(1, Estimand::kAte, kAipw).standard_error /
@@ -190,9 +192,65 @@ TEST(AnalysisTest, ClustersOfAPairHaveTheErrorOfPairedDifferences) {
   double squares = 0;
   for (const double d : differences) squares += (d - mean) * (d - mean);
   const Analysis analysis = AnalysisOf(o, {.model = EffectModelKind::kLinear});
-  const Estimate& naive = analysis.Of(1, Estimand::kAte, std::nullopt);
+  const Estimate& naive = analysis.Of(1, Estimand::kAte, Baseline::kNaive);
   EXPECT_NEAR(naive.value, mean, 1e-12);
   EXPECT_NEAR(naive.standard_error, std::sqrt(squares / (kPairs - 1) / kPairs), 1e-12);
+}
+
+TEST(AnalysisTest, BaselinesStandBesideTheEstimates) {
+  const Observations o = Simulate(900, 3, 0.7);
+  const Analysis analysis = AnalysisOf(o, {.model = EffectModelKind::kLinear, .level = 0.9});
+  for (const Estimand estimand : {Estimand::kAte, Estimand::kAtt}) {
+    for (const Baseline baseline : {Baseline::kNaive, Baseline::kOls1, Baseline::kOls2}) {
+      const auto effects = BaselineEffects(o, baseline, estimand, 0.9);
+      ASSERT_TRUE(effects.ok());
+      for (int arm = 1; arm < 3; ++arm) {
+        const Estimate& estimate = analysis.Of(arm, estimand, baseline);
+        EXPECT_EQ(estimate.value, effects->at(arm - 1).value) << BaselineName(baseline);
+        EXPECT_EQ(estimate.low, effects->at(arm - 1).low);
+        // Outcomes are linear, so all but the naive one are right.
+        EXPECT_EQ(std::abs(estimate.value - arm) < 4 * estimate.standard_error,
+                  baseline != Baseline::kNaive);
+      }
+    }
+  }
+  for (const EffectRow& row : analysis.effects) {
+    EXPECT_EQ(row.error_known(), row.estimator != EffectEstimator(EffectMethod::kPlugIn));
+  }
+}
+
+TEST(AnalysisTest, EffectsOfUnitsAreHeldAgainstOneEffectForAll) {
+  const auto losses = [](const Observations& o, EffectModelKind model) {
+    std::map<std::string, Estimate> by_name;
+    const Analysis analysis = AnalysisOf(o, {.model = model});
+    for (const EffectLossRow& row : analysis.diagnostics[0].effect_loss) {
+      by_name.emplace(row.name, row.excess);
+    }
+    return by_name;
+  };
+  // The effect is 1 for all: to predict none is off by 1, to tell units apart brings nothing.
+  const Observations alike = Simulate(1000, 2, 0.3);
+  auto of = losses(alike, EffectModelKind::kLinear);
+  EXPECT_NEAR(of.at("null").value, 1, 4 * of.at("null").standard_error);
+  EXPECT_GT(of.at("model").high, 0);
+  EXPECT_NEAR(of.at("ols_2").value, of.at("model").value, 0.02) << "as good a line";
+  // It differs by 2 x, whose square is 4 on average.
+  Observations apart = alike;
+  for (int64_t i = 0; i < apart.size(); ++i) {
+    apart.outcome[i] += apart.treatment[i] * 2 * apart.x()(i, 0);
+  }
+  of = losses(apart, EffectModelKind::kLinear);
+  EXPECT_NEAR(of.at("model").value, -4, 4 * of.at("model").standard_error);
+  EXPECT_NEAR(of.at("ols_2").value, -4, 4 * of.at("ols_2").standard_error);
+  EXPECT_LT(of.at("model").high, -2);
+  // It differs by |x|, which no line sees.
+  Observations bent = alike;
+  for (int64_t i = 0; i < bent.size(); ++i) {
+    bent.outcome[i] += bent.treatment[i] * 3 * std::abs(bent.x()(i, 0));
+  }
+  of = losses(bent, EffectModelKind::kBoosting);
+  EXPECT_LT(of.at("model").high, 0);
+  EXPECT_GT(of.at("ols_2").high, of.at("model").high);
 }
 
 TEST(AnalysisTest, TheBootstrapSpreadsAsTheInfluenceFunctionSays) {
@@ -273,6 +331,45 @@ TEST(AnalysisTest, AnotherDrawOfFoldsMovesAMedianLess) {
     spread[many] = most - least;
   }
   EXPECT_LT(spread[1], 0.7 * spread[0]);
+}
+
+TEST(AnalysisTest, AnEValueIsInDeviationsWithinTheTwoArms) {
+  Observations o = Simulate(600, 3, 0.3);
+  // An effect of 30 deviations in arm 2, which is nothing to arm 1.
+  for (int64_t i = 0; i < o.size(); ++i) o.outcome[i] += o.treatment[i] == 2 ? 70 : 0;
+  const Analysis analysis = AnalysisOf(o, {.model = EffectModelKind::kLinear, .repeats = 1});
+  for (const int arm : {1, 2}) {
+    double n[2] = {}, sum[2] = {}, squares[2] = {};
+    for (int64_t i = 0; i < o.size(); ++i) {
+      if (o.treatment[i] != 0 && o.treatment[i] != arm) continue;
+      const int side = o.treatment[i] == 0 ? 0 : 1;
+      n[side] += 1;
+      sum[side] += o.outcome[i];
+      squares[side] += o.outcome[i] * o.outcome[i];
+    }
+    const double within =
+        std::sqrt((squares[0] - sum[0] * sum[0] / n[0] + squares[1] - sum[1] * sum[1] / n[1]) /
+                  (n[0] + n[1] - 2));
+    const double ratio = std::exp(0.91 * analysis.Of(arm, Estimand::kAte, kAipw).value / within);
+    const double expected = ratio + std::sqrt(ratio * (ratio - 1));
+    EXPECT_NEAR(analysis.diagnostics[arm - 1].e_value.estimate / expected, 1, 1e-6);
+    EXPECT_GT(ratio, arm == 2 ? 1e10 : 1.3);
+  }
+}
+
+TEST(AnalysisTest, ACovariateThatIsConstantInTwoArmsAndDiffersIsWarnedOf) {
+  Observations o = Simulate(600, 3, 0.3);
+  // z: 5 in control, 6 in arm 1, as it was in arm 2.
+  for (int64_t i = 0; i < o.size(); ++i) {
+    if (o.treatment[i] < 2) o.covariates[2 * i + 1] = 5 + o.treatment[i];
+  }
+  const AnalysisOptions options = {.model = EffectModelKind::kLinear, .repeats = 1};
+  const Analysis analysis = AnalysisOf(o, options);
+  EXPECT_FALSE(analysis.diagnostics[0].after[1].standardized_difference.has_value());
+  EXPECT_THAT(
+      WarningsOf(analysis, o, {"none", "one", "two"}, options),
+      Contains(HasSubstr("\"one\" and control by more than 0.1 standard deviations, most of "
+                         "all \"z\" (6 against 5, without variation)")));
 }
 
 TEST(AnalysisTest, WhereLowerIsBetterAGainIsADecrease) {
@@ -611,6 +708,22 @@ TEST(AnalysisTest, ATrialByLotHasNoWarnings) {
     EXPECT_THAT(WarningsOf(AnalysisOf(trial, options), trial, {"no", "yes"}, options), IsEmpty())
         << seed;
   }
+}
+
+TEST(AnalysisTest, EffectsFurtherOffThanOneForAllAreAWarning) {
+  const Observations fair = Simulate(400, 2, 0.2);
+  const AnalysisOptions options = {.model = EffectModelKind::kLinear};
+  Analysis analysis = AnalysisOf(fair, options);
+  Estimate& excess = analysis.diagnostics[0].effect_loss.back().excess;
+  // Outcomes have a standard deviation of 2.5: a quarter of it, squared, is 0.4.
+  for (const auto& [value, low, warns] :
+       {std::tuple(0.5, 0.2, true), std::tuple(0.5, -0.1, false), std::tuple(0.3, 0.2, false)}) {
+    excess = {value, (value - low) / 2, low, 2 * value - low};
+    EXPECT_EQ(WarningsOf(analysis, fair, {"no", "yes"}, options).size(), warns ? 1u : 0u) << value;
+  }
+  excess = {0.5, 0.15, 0.2, 0.8};
+  EXPECT_THAT(WarningsOf(analysis, fair, {"no", "yes"}, options)[0],
+              HasSubstr("of arm \"yes\", are further from the truth than one effect for all"));
 }
 
 TEST(AnalysisTest, ARefutationThatFailsIsAWarningWithItsVerdict) {

@@ -1,6 +1,7 @@
 #include "causal/estimation/date_text.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 
 #include "absl/strings/ascii.h"
@@ -73,6 +74,22 @@ bool IsDateText(absl::string_view text) {
   if (text.empty()) return true;
   if (!TakeOne(text, "Tt ")) return false;
   return Take(text, 2).digits > 0 && IsRestOfTime(text);
+}
+
+bool IsTimeText(absl::string_view text) {
+  text = absl::StripAsciiWhitespace(text);
+  const Number hour = Take(text, 2);
+  if (hour.digits == 0 || hour.value > 24 || !IsRestOfTime(text)) return false;
+  text.remove_prefix(1);
+  return Take(text, 2).value < 60;
+}
+
+bool IsDateNumber(double number) {
+  if (!(number >= 18000101 && number <= 21991231) || number != std::floor(number)) return false;
+  const auto whole = static_cast<int>(number);
+  const int month = whole / 100 % 100;
+  const int day = whole % 100;
+  return month >= 1 && month <= 12 && day >= 1 && day <= 31;
 }
 
 }  // namespace perennial::causal

@@ -1,5 +1,7 @@
 #include "causal/estimation/date_text.h"
 
+#include <cmath>
+
 #include "gtest/gtest.h"
 
 namespace perennial::causal {
@@ -62,6 +64,29 @@ TEST(DateTextTest, OtherTextsAreNone) {
                            "unit 7",
                            "1-2-3"}) {
     EXPECT_FALSE(IsDateText(text)) << text;
+  }
+}
+
+TEST(DateTextTest, TimesOfADayAloneAreTimes) {
+  for (const char* text : {"14:05", "0:00", " 9:30 ", "14:05:09", "14:05:09.25", "2:05 PM",
+                           "02:05am", "14:05Z", "14:05:09+01:00", "24:00"}) {
+    EXPECT_TRUE(IsTimeText(text)) << text;
+    EXPECT_FALSE(IsDateText(text)) << text;
+  }
+  for (const char* text :
+       {"", ":05", "14", "14:", "14:5", "14:60", "25:00", "114:05", "14-05", "14:05:", "14:05:9",
+        "14:05 XM", "14:05 or so", "2024-03-01 14:05", "1:100"}) {
+    EXPECT_FALSE(IsTimeText(text)) << text;
+  }
+}
+
+TEST(DateTextTest, NumbersOfEightDigitsWithAMonthAndADayAreDates) {
+  for (const double number : {20240301.0, 18000101.0, 21991231.0, 20240230.0}) {
+    EXPECT_TRUE(IsDateNumber(number)) << number;
+  }
+  for (const double number : {20241301.0, 20240001.0, 20240300.0, 20240332.0, 20240301.5, 240301.0,
+                              -20240301.0, 17991231.0, 22000101.0, 0.0, HUGE_VAL, std::nan("")}) {
+    EXPECT_FALSE(IsDateNumber(number)) << number;
   }
 }
 

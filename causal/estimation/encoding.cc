@@ -40,6 +40,8 @@ constexpr double kLargest = 1e100;
 // Fewer rows may all differ by chance.
 constexpr int64_t kIdentifierRows = 20;
 constexpr int32_t kNoArm = -1;
+// Different numbers of a treatment of which two are named.
+constexpr size_t kMostNamedArms = 10000;
 
 std::string Quoted(absl::string_view text) {
   return absl::StrCat("\"", base::Excerpt(text, 60), "\"");
@@ -61,28 +63,40 @@ bool IsMissing(const CsvColumn& column, int64_t row) {
   return column.codes[row] < 0;
 }
 
-bool IsNumber(const std::string& text) {
+// As a table of this decimal mark has it.
+bool IsNumber(const std::string& text, char decimal_mark) {
+  if (decimal_mark == ',') {
+    return text.find('.') == std::string::npos &&
+           IsNumber(absl::StrReplaceAll(text, {{",", "."}}), '.');
+  }
   double value;
   return absl::SimpleAtod(text, &value) && std::isfinite(value);
 }
 
-// "1,234", "12,5", "3 000", "50%", "$7"
-bool IsNearlyNumber(const std::string& text) {
-  return IsNumber(absl::StrReplaceAll(
-      text,
-      {{",", ""}, {" ", ""}, {"\u00a0", ""}, {"'", ""}, {"%", ""}, {"$", ""}, {"\u20ac", ""}}));
+// "1,234", "12,5", "3 000", "50%", "$7"; where the mark is a comma, "1.234", "12.5".
+bool IsNearlyNumber(const std::string& text, char decimal_mark) {
+  return IsNumber(absl::StrReplaceAll(text, {{decimal_mark == '.' ? "," : ".", ""},
+                                             {" ", ""},
+                                             {"\u00a0", ""},
+                                             {"\u202f", ""},
+                                             {"'", ""},
+                                             {"%", ""},
+                                             {"$", ""},
+                                             {"\u00a3", ""},
+                                             {"\u20ac", ""}}),
+                  decimal_mark);
 }
 
 // Text among numbers is more often a slip than a category.
-absl::Status CheckText(absl::string_view role, const CsvColumn& column) {
+absl::Status CheckText(absl::string_view role, const CsvColumn& column, char decimal_mark) {
   size_t numbers = 0;
   std::optional<size_t> first_other;
   for (size_t k = 0; k < column.categories.size(); ++k) {
-    if (IsNumber(column.categories[k])) {
+    if (IsNumber(column.categories[k], decimal_mark)) {
       ++numbers;
     } else {
       if (!first_other) first_other = k;
-      numbers += IsNearlyNumber(column.categories[k]) ? 1 : 0;
+      numbers += IsNearlyNumber(column.categories[k], decimal_mark) ? 1 : 0;
     }
   }
   if (!first_other || 2 * numbers < column.categories.size()) return absl::OkStatus();
@@ -91,11 +105,41 @@ absl::Status CheckText(absl::string_view role, const CsvColumn& column) {
   return Invalid(
       role, column.name,
       absl::StrCat(Quoted(other), " in row ", row - column.codes.begin() + 1,
-                   IsNearlyNumber(other)
+                   !IsNearlyNumber(other, decimal_mark)
+                       ? " is not a finite number, as other values are; mend it or leave it empty"
+                   : decimal_mark == '.'
                        ? " is a number with a comma, blank or sign in it; write it as 1234.5 (for "
-                         "decimal commas: --decimal_mark)"
-                       : " is not a finite number, as other values are; mend it or leave it empty",
+                         "decimal commas: --decimal_mark , and another --delimiter)"
+                       : " is a number with a point, blank or sign in it; write it as 1234,5 (for "
+                         "decimal points leave out --decimal_mark)",
                    role == "covariate" ? ", or name a column of categories in --categorical" : ""));
+}
+
+// Texts of which most are dates, or times of a day.
+struct Dates {
+  std::string text;  // "holds dates, as "2024-03-01" in row 3"
+  const char* unit;  // A number of what they could be instead.
+  bool all;
+};
+std::optional<Dates> DatesOf(const CsvColumn& column) {
+  if (column.type != CsvType::kText) return std::nullopt;
+  struct Kind {
+    const char* name;
+    const char* unit;
+    bool (*is)(absl::string_view);
+  };
+  for (const Kind& kind : {Kind{"dates", "days", IsDateText}, Kind{"times", "hours", IsTimeText}}) {
+    const auto is = [&](const std::string& text) { return kind.is(text); };
+    const auto first = std::ranges::find_if(column.categories, is);
+    const auto count = std::ranges::count_if(column.categories, is);
+    if (2 * count <= std::ssize(column.categories)) continue;
+    const auto row =
+        std::ranges::find(column.codes, static_cast<int32_t>(first - column.categories.begin()));
+    return Dates{absl::StrCat("holds ", kind.name, ", as ", Quoted(*first), " in row ",
+                              row - column.codes.begin() + 1),
+                 kind.unit, count == std::ssize(column.categories)};
+  }
+  return std::nullopt;
 }
 
 absl::Status CheckSize(absl::string_view role, const CsvColumn& column) {
@@ -114,7 +158,7 @@ struct Values {
   std::vector<int32_t> code_of_row;  // -1: missing.
   std::vector<std::string> names;
   std::vector<double> numbers;  // Of a numeric or boolean column.
-  bool too_many = false;        // More numbers than kMaxArms; the rest is not filled.
+  bool too_many = false;        // More numbers than asked for; the rest is not filled.
 };
 
 // As the table spells it.
@@ -123,8 +167,9 @@ std::string BooleanName(const CsvColumn& column, bool value) {
   return !words.empty() ? words[0] : value ? "true" : "false";
 }
 
-Values ValuesOf(const CsvColumn& column) {
+Values ValuesOf(const CsvColumn& column, size_t most_numbers = kMaxArms) {
   Values values;
+  std::unordered_map<double, int32_t> places;
   const auto rows = static_cast<int64_t>(
       std::max({column.numbers.size(), column.booleans.size(), column.codes.size()}));
   values.code_of_row.assign(rows, -1);
@@ -137,13 +182,14 @@ Values ValuesOf(const CsvColumn& column) {
     if (IsMissing(column, row)) continue;
     const double number =
         column.type == CsvType::kNumber ? column.numbers[row] : column.booleans[row];
-    const auto place = std::ranges::find(values.numbers, number);
-    if (place == values.numbers.end() && values.numbers.size() == kMaxArms) {
+    const auto [place, is_new] =
+        places.emplace(number, static_cast<int32_t>(values.numbers.size()));
+    if (is_new && values.numbers.size() == most_numbers) {
       values.too_many = true;
       return values;
     }
-    values.code_of_row[row] = static_cast<int32_t>(place - values.numbers.begin());
-    if (place == values.numbers.end()) values.numbers.push_back(number);
+    values.code_of_row[row] = place->second;
+    if (is_new) values.numbers.push_back(number);
   }
   for (const double number : values.numbers) {
     values.names.push_back(column.type == CsvType::kBoolean ? BooleanName(column, number != 0)
@@ -195,16 +241,32 @@ struct Arms {
 
 absl::StatusOr<Arms> ReadTreatment(const CsvColumn& column, const EncodingOptions& options,
                                    Encoded& encoded) {
-  const Values values = ValuesOf(column);
+  const bool two_named = !options.treated_value.empty() && !options.control_value.empty();
+  const size_t most = two_named ? kMostNamedArms : size_t{kMaxArms};
+  const Values values = ValuesOf(column, most);
   if (values.too_many) {
     return Invalid("treatment", column.name,
-                   absl::StrCat("has more than ", kMaxArms,
+                   absl::StrCat("has more than ", CountText(static_cast<int64_t>(most)),
                                 " different numbers; arms are compared, 2 to ", kMaxArms,
                                 " of them: make a column of two words, as low and high, by "
-                                "cutting it at a value"));
+                                "cutting it at a value",
+                                two_named ? ""
+                                          : ", or name two with --treated_value and "
+                                            "--control_value"));
   }
   const auto count = static_cast<int>(values.names.size());
-  if (count > kMaxArms && (options.treated_value.empty() || options.control_value.empty())) {
+  const bool any_named = !options.treated_value.empty() || !options.control_value.empty();
+  if (const std::optional<Dates> dates = DatesOf(column);
+      dates && !two_named && (count > kMaxArms || (dates->all && !any_named))) {
+    return Invalid("treatment", column.name,
+                   absl::StrCat(dates->text,
+                                "; a treatment tells who was treated: make a column of 0 and 1 of "
+                                "it (1 from some ",
+                                dates->unit == absl::string_view("days") ? "day" : "hour",
+                                " on, or where there is one at all), or name two of its values "
+                                "with --treated_value and --control_value"));
+  }
+  if (count > kMaxArms && !two_named) {
     return Invalid("treatment", column.name,
                    absl::StrCat("has ", CountText(count), " different texts, as ",
                                 Quoted(values.names[0]), "; a treatment has 2 to ", kMaxArms,
@@ -300,7 +362,12 @@ absl::StatusOr<std::vector<double>> ReadOutcome(const CsvColumn& column,
   encoded.schema.outcome = column.name;
   const bool chosen = !options.outcome_value.empty();
   if (column.type == CsvType::kText && !chosen) {
-    PERENNIAL_RETURN_IF_ERROR(CheckText("outcome", column));
+    if (const std::optional<Dates> dates = DatesOf(column)) {
+      return Invalid("outcome", column.name,
+                     absl::StrCat(dates->text, "; an outcome is a number: give the ", dates->unit,
+                                  " since a start instead, as since each unit's treatment"));
+    }
+    PERENNIAL_RETURN_IF_ERROR(CheckText("outcome", column, options.decimal_mark));
     if (column.categories.size() == 2) {
       return Invalid("outcome", column.name,
                      absl::StrCat("holds ", Quoted(column.categories[0]), " and ",
@@ -313,7 +380,17 @@ absl::StatusOr<std::vector<double>> ReadOutcome(const CsvColumn& column,
                                 "(--outcome_value)"));
   }
   PERENNIAL_RETURN_IF_ERROR(CheckSize("outcome", column));
-  if (column.type == CsvType::kNumber && !chosen) return column.numbers;
+  if (column.type == CsvType::kNumber && !chosen) {
+    const auto not_a_date = [](double v) { return !std::isnan(v) && !IsDateNumber(v); };
+    const auto known =
+        std::ranges::find_if(column.numbers, [](double v) { return !std::isnan(v); });
+    if (known != column.numbers.end() && std::ranges::none_of(column.numbers, not_a_date)) {
+      encoded.warnings.push_back(absl::StrCat(
+          "Outcome ", Quoted(column.name), " may hold dates, as ", NumberText(*known, 8),
+          ", whose differences are no time: give the days since a start instead."));
+    }
+    return column.numbers;
+  }
   const Values values = ValuesOf(column);
   int one = -1;
   if (chosen) {
@@ -450,7 +527,7 @@ absl::StatusOr<ColumnEncoding> EncodingOf(const CsvColumn& column, const Encodin
       break;
     }
     case CsvType::kText: {
-      if (!forced) PERENNIAL_RETURN_IF_ERROR(CheckText("covariate", column));
+      if (!forced) PERENNIAL_RETURN_IF_ERROR(CheckText("covariate", column, options.decimal_mark));
       std::vector<int64_t> count(column.categories.size());
       for (const int64_t row : rows) {
         if (column.codes[row] >= 0) ++count[column.codes[row]];
@@ -460,14 +537,17 @@ absl::StatusOr<ColumnEncoding> EncodingOf(const CsvColumn& column, const Encodin
         if (count[k] > 0) levels.push_back(static_cast<int32_t>(k));
       }
       const auto distinct = static_cast<int64_t>(levels.size());
-      const bool dates = !forced && std::ranges::all_of(levels, [&](int32_t level) {
-        return IsDateText(column.categories[level]);
-      });
+      const auto all_are = [&](bool (*is)(absl::string_view)) {
+        return !forced &&
+               std::ranges::all_of(levels, [&](int32_t k) { return is(column.categories[k]); });
+      };
+      const bool times = all_are(IsTimeText);
+      const bool dates = times || all_are(IsDateText);
       const std::string of_dates =
-          dates ? absl::StrCat("holds dates, as ", Quoted(column.categories[levels[0]]),
-                               ": make them a number, as days since some day, or leave them out "
-                               "with ",
-                               FlagWithName("ignore", column.name))
+          dates ? absl::StrCat("holds ", times ? "times" : "dates", ", as ",
+                               Quoted(column.categories[levels[0]]), ": make them a number, as ",
+                               times ? "hours since midnight" : "days since some day",
+                               ", or leave them out with ", FlagWithName("ignore", column.name))
                 : "";
       if (dates && distinct == known && known >= kIdentifierRows) {
         return Invalid("covariate", column.name, of_dates);
@@ -767,9 +847,15 @@ absl::Status FillFeatures(const std::vector<const CsvColumn*>& columns,
   }
   const size_t p = schema.features.size();
   observations.covariates.resize(n * p);
+  std::set<std::string> names;
   for (size_t j = 0; j < p; ++j) {
     const Feature& feature = schema.features[j];
     observations.covariate_names.push_back(schema.NameOf(feature));
+    if (const std::string& name = observations.covariate_names.back(); !names.insert(name).second) {
+      encoded.warnings.push_back(absl::StrCat(
+          "Two covariates are called ", Quoted(name),
+          ", a column and what is made of another: rename the column to tell them apart."));
+    }
     for (size_t i = 0; i < n; ++i) {
       observations.covariates[i * p + j] = readers[feature.column].Part(rows[i], feature.part);
     }

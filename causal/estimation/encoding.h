@@ -16,8 +16,8 @@
 // to an earlier one. Every such repair is a sentence in `notes`, and so is what the reader of the
 // file passed over: blanks, spellings, words that mean missing, value labels. What may be wrong is
 // one in `warnings`: a control that nobody chose, codes that were read as numbers, numbers that may
-// stand for a missing value (missing_codes.h), dates, covariates that may be the outcome or tell
-// the arm (leaks.h).
+// stand for a missing value (missing_codes.h), dates (date_text.h), covariates that may be the
+// outcome or tell the arm (leaks.h).
 //
 //   PERENNIAL_ASSIGN_OR_RETURN(const data::CsvTable table, data::ReadCsv("trial.csv"));
 //   PERENNIAL_ASSIGN_OR_RETURN(const Encoded encoded,
@@ -51,7 +51,8 @@ struct EncodingOptions {
   int64_t least_of_arm = 1;  // Units; fewer of an arm, or in all, are refused.
   int64_t least_units = 2;
   int64_t least_clusters_of_arm = 1;
-  int max_levels = 50;  // 2 or more.
+  int max_levels = 50;      // 2 or more.
+  char decimal_mark = '.';  // Of the table, as it was read (CsvOptions).
 };
 
 // What a column of the table becomes.
@@ -102,7 +103,8 @@ struct Encoded {
 };
 
 // InvalidArgument or NotFound, in one line, for columns that are not there or named twice, arms of
-// too few units or spelled in two ways, a treatment or outcome of another form or constant, text
+// too few units or spelled in two ways, a treatment or outcome of another form, of dates or
+// constant, text
 // among numbers, numbers beyond 1e100, texts that differ in every row (an identifier, or dates), a
 // covariate that is the treatment or the outcome, in whatever units, no covariate left, and a row
 // without a cluster. What is wrong with treatment and outcome is told before what is wrong with

@@ -203,6 +203,24 @@ TEST(EncodingTest, NumbersInAnotherDressAreRefused) {
   EXPECT_THAT(ErrorOf("t,y,a\n0,\"1,5\",1\n1,\"2,5\",2\n0,\"3,5\",4\n"),
               AllOf(HasSubstr("outcome \"y\""), HasSubstr("--decimal_mark"),
                     Not(HasSubstr("--categorical"))));
+  // Where the mark is a comma, points are the other dress.
+  EncodingOptions comma = Options();
+  comma.decimal_mark = ',';
+  const auto error = [&](const std::string& csv) {
+    const auto table = data::ParseCsv(csv, "t.csv", {.delimiter = ';', .decimal_mark = ','});
+    EXPECT_TRUE(table.ok()) << table.status().message();
+    return std::string(Encode(*table, comma).status().message());
+  };
+  for (const char* other : {"1.234", "2.5", "1.234,5", "7,5%", "3 000,5"}) {
+    EXPECT_THAT(
+        error(absl::StrCat("t;y;a\n0;1;", other, "\n1;2;2,5\n0;3;4\n1;4;5\n")),
+        AllOf(HasSubstr("covariate \"a\": \""), HasSubstr("in row 1 is a number with a point"),
+              HasSubstr("write it as 1234,5")))
+        << other;
+  }
+  EXPECT_THAT(error("t;y;a\n0;1.5;1\n1;2.5;2\n0;3.5;4\n"),
+              HasSubstr("outcome \"y\": \"1.5\" in row 1 is a number with a point"));
+  EXPECT_EQ(error("t;y;a\n0;1,5;1\n1;2,5;2\n0;3;4\n"), "");
   // Ages in bands are none.
   EXPECT_THAT(EncodedOf("t,y,a\n0,1,10-19\n1,2,20-29\n0,3,10-19\n").observations.covariate_names,
               ElementsAre("a=20-29"));
@@ -451,6 +469,54 @@ TEST(EncodingTest, DatesAreNamedAsSuch) {
   EncodingOptions options = Options();
   options.categorical = {"day"};
   EXPECT_THAT(EncodedOf(csv(5), options).warnings, IsEmpty());
+  std::string times = "t,y,a,at\n";
+  for (int i = 0; i < 24; ++i) {
+    absl::StrAppend(&times, i % 2, ",", i * i % 17, ",", i * 5 % 7, ",", i, ":15\n");
+  }
+  EXPECT_THAT(ErrorOf(times),
+              HasSubstr("covariate \"at\": holds times, as \"0:15\": make them a number, as hours "
+                        "since midnight, or leave them out with --ignore at"));
+}
+
+TEST(EncodingTest, DatesAsOutcomeOrTreatmentAreToldWhatToDo) {
+  EXPECT_EQ(ErrorOf("t,y,a\n0,,1\n1,2024-03-01,2\n0,2024-04-01,4\n1,unknown,3\n0,1/2/2024,5\n"),
+            "outcome \"y\": holds dates, as \"2024-03-01\" in row 2; an outcome is a number: give "
+            "the days since a start instead, as since each unit's treatment");
+  // Also of two dates, of which --outcome_value could name one.
+  const std::string two = "t,y,a\n0,2024-03-01,1\n1,2024-04-01,2\n0,2024-03-01,4\n";
+  EXPECT_THAT(ErrorOf(two), HasSubstr("holds dates"));
+  EncodingOptions options = Options();
+  options.outcome_value = "2024-03-01";
+  EXPECT_THAT(EncodedOf(two, options).observations.outcome, ElementsAre(1, 0, 1));
+  EXPECT_THAT(ErrorOf("t,y,a\n0,14:05,1\n1,2:30 PM,2\n0,9:00,4\n"),
+              AllOf(HasSubstr("outcome \"y\": holds times, as \"14:05\" in row 1"),
+                    HasSubstr("give the hours since a start")));
+  EXPECT_THAT(
+      EncodedOf("t,y,a\n0,20240301,1\n1,20240401,2\n0,,5\n0,20230301,4\n").warnings,
+      ElementsAre("Outcome \"y\" may hold dates, as 20240301, whose differences are no time: give "
+                  "the days since a start instead."));
+  EXPECT_THAT(EncodedOf("t,y,a\n0,20240301,1\n1,20240401,2\n0,20240299,4\n").warnings,
+              Not(Contains(HasSubstr("dates"))));
+
+  // A day of treatment, and nothing where there was none.
+  EXPECT_EQ(
+      ErrorOf("t,y,a\n,1,1\n2024-03-01,2,2\n,3,4\n2024-03-01,3,4\n"),
+      "treatment \"t\": holds dates, as \"2024-03-01\" in row 2; a treatment tells who was "
+      "treated: "
+      "make a column of 0 and 1 of it (1 from some day on, or where there is one at all), or name "
+      "two of its values with --treated_value and --control_value");
+  std::string many = "t,y,a\nnever,4,4\nnever,5,5\n";
+  for (int i = 0; i < 24; ++i) {
+    absl::StrAppend(&many, 1 + i % 12, "/7/2023,", i, ",", i * i % 7, "\n");
+  }
+  EXPECT_THAT(ErrorOf(many), HasSubstr("holds dates, as \"1/7/2023\" in row 3"));
+  // Who names arms means them.
+  options = Options();
+  options.treated_value = "1/7/2023";
+  options.control_value = "never";
+  EXPECT_THAT(EncodedOf(many, options).schema.arms, ElementsAre("never", "1/7/2023"));
+  const std::string three = "t,y,a\nnone,1,1\n2024-03-01,2,2\n2024-04-01,3,4\n";
+  EXPECT_THAT(EncodedOf(three).schema.arms, ElementsAre("2024-03-01", "2024-04-01", "none"));
 }
 
 TEST(EncodingTest, ValueLabelsThatAreNotAppliedAreSaid) {
@@ -484,6 +550,29 @@ TEST(EncodingTest, ATreatmentOfManyNumbersIsToldHowToMakeArms) {
   for (int i = 0; i < 24; ++i) absl::StrAppend(&csv, i, ",", i * i % 17, ",", i * 5 % 7, "\n");
   EXPECT_THAT(ErrorOf(csv), HasSubstr("has more than 10 different numbers; arms are compared, 2 to "
                                       "10 of them: make a column of two words, as low and high"));
+  EncodingOptions options = Options();
+  options.control_value = "3";
+  EXPECT_THAT(ErrorOf(csv, options), HasSubstr("or name two with --treated_value and "));
+  // As of texts, two of many can be compared.
+  options.treated_value = "17";
+  EXPECT_THAT(EncodedOf(absl::StrCat(csv, "3,5,1\n3,6,9\n17,2,4\n17,8,4\n"), options).schema.arms,
+              ElementsAre("3", "17"));
+  std::string doses = "t,y,a\n";
+  for (int i = 0; i < 10001; ++i) absl::StrAppend(&doses, i, ",", i % 17, ",", i % 7, "\n");
+  EXPECT_THAT(ErrorOf(doses, options), AllOf(HasSubstr("has more than 10,000 different numbers"),
+                                             Not(HasSubstr("or name two"))));
+}
+
+TEST(EncodingTest, ACovariateThatIsCalledAsAnIndicatorIsAWarning) {
+  const Encoded encoded = EncodedOf(
+      "t,y,age,age missing,c,c=b\n0,1,5,1,a,3\n1,2,,4,a,1\n0,3,7,2,b,2\n1,4,2,2,b,9\n"
+      "0,6,3,7,c,4\n1,5,4,1,a,6\n");
+  EXPECT_THAT(encoded.observations.covariate_names,
+              ElementsAre("age", "age missing", "age missing", "c=a", "c=b", "c=c", "c=b"));
+  EXPECT_THAT(encoded.warnings,
+              Contains("Two covariates are called \"age missing\", a column and what is made of "
+                       "another: rename the column to tell them apart."));
+  EXPECT_THAT(encoded.warnings, Contains(HasSubstr("are called \"c=b\"")));
 }
 
 TEST(EncodingTest, RareLevelsShareAnIndicator) {

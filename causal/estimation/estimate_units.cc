@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <map>
 #include <numeric>
 #include <optional>
 #include <span>
@@ -10,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "causal/models/bootstrap.h"
+#include "causal/models/cluster_draw.h"
 #include "causal/nets/effect_network.h"
 #include "common/base/logging.h"
 #include "common/base/status_macros.h"
@@ -20,6 +22,10 @@ namespace perennial::causal {
 namespace {
 
 constexpr double kSubset = 0.8;
+// A half holds two at least of an arm's units or clusters: folds need one outside each of them.
+constexpr int64_t kLeastUnitsOfHalves = 3;
+constexpr int64_t kLeastClustersOfHalves = 4;
+constexpr int64_t kLeastClusters = 4;
 
 using Columns = std::vector<std::vector<double>>;
 
@@ -43,40 +49,30 @@ absl::StatusOr<Predictions> PredictFold(const Observations& observations,
   return model.Predict(units.x());
 }
 
-// What a refutation changes.
-Observations Refuted(PartKind kind, const Observations& observations, random::Stream stream) {
-  if (kind == PartKind::kSubset) {
-    const auto n = static_cast<double>(observations.size());
-    std::vector<int32_t> rows = stream.Sample(static_cast<int32_t>(observations.size()),
-                                              static_cast<int32_t>(std::ceil(kSubset * n)));
-    std::ranges::sort(rows);
-    return Select(observations, rows);
+// The arm of each cluster, where none holds two; else empty.
+std::map<int32_t, int32_t> ArmOfClusters(const Observations& observations) {
+  std::map<int32_t, int32_t> arm_of;
+  for (size_t i = 0; i < observations.cluster.size(); ++i) {
+    const int32_t own = observations.treatment[i];
+    if (arm_of.emplace(observations.cluster[i], own).first->second != own) return {};
   }
-  if (kind == PartKind::kRandomCause) {
-    const int64_t n = observations.size();
-    const int64_t p = observations.features();
-    Observations changed = {.covariate_names = observations.covariate_names,
-                            .treatment = observations.treatment,
-                            .outcome = observations.outcome,
-                            .arms = observations.arms,
-                            .binary_outcome = observations.binary_outcome,
-                            .cluster = observations.cluster};
-    changed.covariate_names.emplace_back("random cause");
-    changed.covariates.reserve(n * (p + 1));
-    for (int64_t i = 0; i < n; ++i) {
-      const double* row = observations.x().row(i);
-      changed.covariates.insert(changed.covariates.end(), row, row + p);
-      changed.covariates.push_back(stream.Normal());
-    }
-    return changed;
+  return arm_of;
+}
+
+void ShuffleArms(Observations& observations, random::Stream& stream) {
+  std::map<int32_t, int32_t> arm_of = ArmOfClusters(observations);
+  if (arm_of.empty()) {
+    stream.Shuffle(std::span<int32_t>(observations.treatment));
+    return;
   }
-  Observations changed = observations;
-  if (kind == PartKind::kPlacebo) {
-    stream.Shuffle(std::span<int32_t>(changed.treatment));
-  } else {
-    stream.Shuffle(std::span<double>(changed.outcome));
+  std::vector<int32_t> arms;
+  for (const auto& [cluster, arm] : arm_of) arms.push_back(arm);
+  stream.Shuffle(std::span<int32_t>(arms));
+  size_t place = 0;
+  for (auto& [cluster, arm] : arm_of) arm = arms[place++];
+  for (size_t i = 0; i < observations.cluster.size(); ++i) {
+    observations.treatment[i] = arm_of[observations.cluster[i]];
   }
-  return changed;
 }
 
 absl::Status AddColumns(const std::string& name, const Columns& columns,
@@ -130,6 +126,90 @@ double FitBytes(EffectModelKind model, int64_t units, int64_t covariates, int ar
 }
 
 }  // namespace
+
+absl::Status CheckDraws(const Observations& observations, int folds, bool bootstrap, bool refute,
+                        std::span<const std::string> arms) {
+  const bool clustered = !observations.cluster.empty();
+  const char* const thing = clustered ? "cluster" : "unit";
+  const std::string things = absl::StrCat(thing, "s");
+  std::vector<int64_t> of_arm(observations.arms);
+  int64_t all = observations.size();
+  int64_t half = 0;
+  if (clustered) {
+    of_arm = ClustersOfArms(observations);
+    all = ClusterCount(observations);
+    half = (all + 1) / 2;
+    if (all < kLeastClusters) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("there are only ", all, " clusters, too few to tell errors by; at least ",
+                       kLeastClusters, " are needed"));
+    }
+  } else {
+    for (const int32_t arm : observations.treatment) ++of_arm[arm];
+    for (const int64_t units : of_arm) half += (units + 1) / 2;
+  }
+  if (bootstrap) {
+    const int64_t least = clustered ? kLeastClustersOfHalves : kLeastUnitsOfHalves;
+    for (int arm = 0; arm < observations.arms; ++arm) {
+      if (of_arm[arm] >= least) continue;
+      return absl::InvalidArgumentError(absl::StrCat(
+          ArmText(arm, arms), clustered ? " is in only " : " has only ", of_arm[arm], " ",
+          of_arm[arm] == 1 ? thing : things, ", and --bootstrap needs ", least,
+          " for each arm, so that every half of them can be spread over folds; leave out "
+          "--bootstrap",
+          clustered ? ", or --cluster if units are independent" : "",
+          observations.arms > 2 ? ", or make one arm of two" : ""));
+    }
+  }
+  const auto fills = [&](int64_t drawn, const char* part, const char* flag) {
+    if (drawn >= folds) return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrCat("there are ", all, " ", things, ", of which ",
+                                                   part, ", ", drawn, ", cannot be spread over ",
+                                                   folds, " folds; give --folds ", drawn,
+                                                   " or fewer, or leave out ", flag));
+  };
+  if (bootstrap) PERENNIAL_RETURN_IF_ERROR(fills(half, "a half", "--bootstrap"));
+  if (refute) PERENNIAL_RETURN_IF_ERROR(fills(all - all / 5, "four fifths", "--refute"));
+  return absl::OkStatus();
+}
+
+Observations Refuted(PartKind kind, const Observations& observations, random::Stream stream) {
+  if (kind == PartKind::kSubset) {
+    if (!observations.cluster.empty()) {
+      return Select(observations, FourFifthsOfClusters(observations, stream));
+    }
+    const auto n = static_cast<double>(observations.size());
+    std::vector<int32_t> rows = stream.Sample(static_cast<int32_t>(observations.size()),
+                                              static_cast<int32_t>(std::ceil(kSubset * n)));
+    std::ranges::sort(rows);
+    return Select(observations, rows);
+  }
+  if (kind == PartKind::kRandomCause) {
+    const int64_t n = observations.size();
+    const int64_t p = observations.features();
+    Observations changed = {.covariate_names = observations.covariate_names,
+                            .treatment = observations.treatment,
+                            .outcome = observations.outcome,
+                            .arms = observations.arms,
+                            .binary_outcome = observations.binary_outcome,
+                            .cluster = observations.cluster};
+    changed.covariate_names.emplace_back("random cause");
+    changed.covariates.reserve(n * (p + 1));
+    for (int64_t i = 0; i < n; ++i) {
+      const double* row = observations.x().row(i);
+      changed.covariates.insert(changed.covariates.end(), row, row + p);
+      changed.covariates.push_back(stream.Normal());
+    }
+    return changed;
+  }
+  Observations changed = observations;
+  if (kind == PartKind::kPlacebo) {
+    ShuffleArms(changed, stream);
+  } else {
+    stream.Shuffle(std::span<double>(changed.outcome));
+  }
+  return changed;
+}
 
 random::Stream CrossFitStream(const random::Stream& stream, int repeat) {
   const random::Stream first = stream.Split("cross_fit");
@@ -245,8 +325,9 @@ absl::Status EstimatePart::Begin() {
                                 : Refuted(kind_, setting_.observations, stream_.Split("change"));
   PERENNIAL_RETURN_IF_ERROR(Validate(own->observations));
   const random::Stream stream = replicate ? stream_.Split("cross_fit") : stream_;
-  PERENNIAL_ASSIGN_OR_RETURN(own->fold_of, Folds(own->observations.treatment, setting_.folds,
-                                                 own->observations.cluster, stream.Split("folds")));
+  PERENNIAL_ASSIGN_OR_RETURN(
+      own->fold_of, Folds(own->observations.treatment, setting_.folds, own->observations.cluster,
+                          stream.Split("folds"), setting_.arms));
   own_ = std::move(own);
   return absl::OkStatus();
 }

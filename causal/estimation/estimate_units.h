@@ -3,7 +3,7 @@
 //
 //   fold k         the model fitted to the units outside fold k, applied to those in it
 //   model          the model fitted to all units
-//   replicate r    cross-fitting and the model on units, or clusters, drawn with replacement
+//   replicate r    cross-fitting and the model on half of the units, or clusters
 //   placebo r, dummy_outcome r, random_cause r, subset r
 //                  cross-fitting on data of which the answer is known (analysis.h)
 //
@@ -57,6 +57,7 @@ struct PartSetting {
   double level;
   random::Stream stream;
   const std::atomic<bool>* stop = nullptr;
+  std::span<const std::string> arms = {};  // Names, for errors; empty: numbers.
 };
 
 // What a part holds when it has ended.
@@ -110,6 +111,17 @@ class EstimatePart final : public population::Unit {
   std::unique_ptr<Own> own_;
   PartResult result_;
 };
+
+// Whether all that is drawn can be cross-fitted, so that no part fails for want of an arm: halves
+// of the units, or clusters, have to fill the folds, and to hold each arm twice, for which it has
+// to be in 3 units, or 4 clusters; four fifths have to fill the folds. The error of a ranking takes
+// halves of 4 clusters at least in any case. InvalidArgument that says what to give or leave out;
+// arms as in PartSetting.
+absl::Status CheckDraws(const Observations& observations, int folds, bool bootstrap, bool refute,
+                        std::span<const std::string> arms);
+
+// What a refutation makes of the observations (analysis.h).
+Observations Refuted(PartKind kind, const Observations& observations, random::Stream stream);
 
 // What the folds of a draw, 0 .. repeats - 1, and the fits to them are drawn from.
 random::Stream CrossFitStream(const random::Stream& stream, int repeat);

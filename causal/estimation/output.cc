@@ -5,12 +5,16 @@
 #include <optional>
 #include <utility>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "causal/estimators/average_effect.h"
+#include "common/base/excerpt.h"
 #include "common/base/json_text.h"
+#include "common/base/logging.h"
 #include "common/stats/normal.h"
 
 namespace perennial::causal {
@@ -27,6 +31,9 @@ std::string CsvText(absl::string_view text) {
   }
   return absl::StrCat("\"", absl::StrReplaceAll(text, {{"\"", "\"\""}}), "\"");
 }
+
+// Of a column or an arm, in one line of a table.
+std::string ShownName(absl::string_view name) { return base::Excerpt(name, 60); }
 
 std::string EffectName(const EncodingSchema& schema, size_t arm, absl::string_view suffix = "") {
   if (schema.arms.size() == 2) return absl::StrCat("effect", suffix);
@@ -102,6 +109,13 @@ const char* EstimandTitle(Estimand estimand) {
 
 std::string LevelText(double level) { return absl::StrFormat("%g %% interval", 100 * level); }
 
+Bounds BoundsInterval(const Output& output, const ArmDiagnostics& of_arm) {
+  const absl::StatusOr<Bounds> interval =
+      IntervalOf(of_arm.bounds, SampleOf(output.observations), output.options.level);
+  CHECK(interval.ok()) << interval.status();
+  return *interval;
+}
+
 std::string EffectsCsv(const Output& output) {
   const Analysis& analysis = output.analysis;
   const bool errors = !analysis.effect_error.empty();
@@ -174,10 +188,9 @@ std::string EstimateJson(const Output& output) {
     JsonObject object;
     object.Add("arm", schema.arms[row.arm])
         .Add("estimand", EstimandName(row.estimand))
-        .Add("estimator", EstimatorName(row.method))
-        .Add("chosen", row.method == output.options.estimator);
-    if (row.method == EffectMethod::kPlugIn) {
-      // Its spread over units is not its error.
+        .Add("estimator", EstimatorName(row.estimator))
+        .Add("chosen", row.estimator == EffectEstimator(output.options.estimator));
+    if (!row.error_known()) {
       object.Add("value", row.estimate.value);
       for (const char* unknown : {"standard_error", "low", "high"}) object.AddRaw(unknown, "null");
     } else {
@@ -206,6 +219,12 @@ std::string EstimateJson(const Output& output) {
       object.Add("covariate", output.observations.covariate_names[j]);
       balance.push_back(AddBalance(object, of_arm.before[j], of_arm.after[j]).Text());
     }
+    std::vector<std::string> losses;
+    for (const EffectLossRow& row : of_arm.effect_loss) {
+      JsonObject object;
+      object.Add("prediction", row.name);
+      losses.push_back(AddEstimate(object, row.excess).Text());
+    }
     std::vector<std::string> gain;
     for (const GainPoint& point : of_arm.gain) {
       JsonObject object;
@@ -223,6 +242,7 @@ std::string EstimateJson(const Output& output) {
                   .Add("control_risk", of_arm.risk_ratio->control_risk)
                   .Text();
     }
+    const Bounds bounds = BoundsInterval(output, of_arm);
     JsonObject diagnostic;
     diagnostic.Add("arm", schema.arms[of_arm.arm])
         .AddRaw("risk_ratio", ratio)
@@ -231,7 +251,10 @@ std::string EstimateJson(const Output& output) {
         .Add("sensitivity_lambda", output.options.sensitivity)
         .Add("sensitivity_low", of_arm.bounds.low)
         .Add("sensitivity_high", of_arm.bounds.high)
+        .Add("sensitivity_interval_low", bounds.low)
+        .Add("sensitivity_interval_high", bounds.high)
         .Add("critical_lambda", of_arm.critical_lambda)
+        .Add("critical_lambda_limit", of_arm.critical_lambda_limit)
         .Add("policy_treated_share", of_arm.policy.treated_share)
         .AddRaw("ate_by_repeat", base::JsonArray(of_arm.by_repeat))
         .AddRaw("policy_over_none", EstimateText(of_arm.policy.over_none))
@@ -239,6 +262,7 @@ std::string EstimateJson(const Output& output) {
         .AddRaw("autoc", EstimateText(of_arm.rate.autoc))
         .AddRaw("qini", EstimateText(of_arm.rate.qini))
         .AddRaw("qini_curve", JsonList(gain))
+        .AddRaw("excess_effect_loss", JsonList(losses))
         .AddRaw("balance", JsonList(balance));
     if (!of_arm.representation_before.empty()) {
       diagnostic.AddRaw("representation", RepresentationText(of_arm));
@@ -292,7 +316,7 @@ std::vector<Table> EffectTables(const Output& output) {
   std::vector<Table> tables;
   const bool many = output.schema.arms.size() > 2;
   for (const Estimand estimand : {Estimand::kAte, Estimand::kAtt}) {
-    Table table = {.caption = absl::StrCat("Effect on ", output.schema.outcome, ": ",
+    Table table = {.caption = absl::StrCat("Effect on ", ShownName(output.schema.outcome), ": ",
                                            EstimandTitle(estimand))};
     if (many) table.columns.push_back({"arm"});
     for (const std::string& name : {std::string("estimator"), std::string("effect"),
@@ -303,7 +327,7 @@ std::vector<Table> EffectTables(const Output& output) {
     const auto add = [&](int arm, const std::string& name, double value, double error, double low,
                          double high) {
       std::vector<std::string> row;
-      if (many) row.push_back(output.schema.arms[arm]);
+      if (many) row.push_back(ShownName(output.schema.arms[arm]));
       const auto text = [scale](double number) { return Rounded(number, scale); };
       row.insert(row.end(),
                  {name, text(value), text(error), absl::StrCat(text(low), " .. ", text(high))});
@@ -312,17 +336,16 @@ std::vector<Table> EffectTables(const Output& output) {
     for (int arm = 1; arm < output.observations.arms; ++arm) {
       for (const EffectRow& row : output.analysis.effects) {
         if (row.arm != arm || row.estimand != estimand) continue;
-        if (row.method == EffectMethod::kPlugIn) {
-          // Its error is that of the model, which no formula here counts.
+        if (!row.error_known()) {
           std::vector<std::string> cells;
-          if (many) cells.push_back(output.schema.arms[arm]);
-          cells.insert(cells.end(), {std::string(EstimatorName(row.method)),
+          if (many) cells.push_back(ShownName(output.schema.arms[arm]));
+          cells.insert(cells.end(), {std::string(EstimatorName(row.estimator)),
                                      Rounded(row.estimate.value, scale), "\u2013", "\u2013"});
           table.rows.push_back(std::move(cells));
           continue;
         }
-        const bool chosen = row.method == output.options.estimator;
-        add(arm, absl::StrCat(EstimatorName(row.method), chosen ? " *" : ""), row.estimate.value,
+        const bool chosen = row.estimator == EffectEstimator(output.options.estimator);
+        add(arm, absl::StrCat(EstimatorName(row.estimator), chosen ? " *" : ""), row.estimate.value,
             row.estimate.standard_error, row.estimate.low, row.estimate.high);
       }
       for (const BootstrapRow& row : output.analysis.bootstrap) {

@@ -2,7 +2,7 @@
 //
 //   effects.csv    a line a row: row (of the table, from 1), arm, effect ("effect of B" with more
 //                  arms); with a bootstrap its standard error and interval
-//   estimate.json  all numbers under stable names
+//   estimate.json  all numbers under stable names; null: there is none, or it is infinite
 //
 // report.html is of report.h.
 #ifndef PERENNIAL_CAUSAL_ESTIMATION_OUTPUT_H_
@@ -14,6 +14,7 @@
 
 #include "absl/strings/string_view.h"
 #include "causal/data/observations.h"
+#include "causal/diagnostics/sensitivity.h"
 #include "causal/estimation/analysis.h"
 #include "causal/estimation/encoding.h"
 #include "causal/estimation/model_file.h"
@@ -40,6 +41,8 @@ std::string EstimateJson(const Output& output);
 std::vector<report::Table> EffectTables(const Output& output);
 // "95 % interval" of 0.95.
 std::string LevelText(double level);
+// The bounds under hidden confounding with their sampling error, at the level of all intervals.
+Bounds BoundsInterval(const Output& output, const ArmDiagnostics& of_arm);
 
 // effects.csv of //causal:predict: row, effects, outside_support (0 or 1), reason.
 std::string ScoredCsv(const EncodingSchema& schema, const Scored& scored);

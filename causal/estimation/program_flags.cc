@@ -50,7 +50,8 @@ absl::Status Required(absl::string_view flag, const std::string& value, absl::st
 absl::Status CheckCsv(const data::CsvOptions& csv) {
   if (csv.delimiter != csv.decimal_mark) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      "--delimiter and --decimal_mark are both \",\": give another --delimiter");
+      "--delimiter and --decimal_mark are both \",\": give another --delimiter, as \";\", and save "
+      "the table with it if it has commas between cells");
 }
 
 std::string StemOf(const std::string& path) {
@@ -70,7 +71,9 @@ absl::Status AsTyped(const absl::Status& status, const std::string& path,
 }
 
 void PrintItem(absl::string_view text, std::ostream& out) {
-  out << base::WrappedText(absl::StrSplit(text, ' '), kTerminalWidth, "- ", "  ");
+  // Names of columns may hold line breaks.
+  const std::string shown = base::Excerpt(text, text.size());
+  out << base::WrappedText(absl::StrSplit(shown, ' '), kTerminalWidth, "- ", "  ");
 }
 
 }  // namespace perennial::causal

@@ -40,10 +40,12 @@
 #include "common/base/excerpt.h"
 #include "common/base/file_io.h"
 #include "common/base/flags.h"
+#include "common/base/json_text.h"
 #include "common/base/nearest_name.h"
 #include "common/base/runfiles.h"
 #include "common/base/sha256.h"
 #include "common/base/status_macros.h"
+#include "common/base/wrapped_text.h"
 #include "common/data/csv.h"
 #include "common/experiment/progress.h"
 #include "common/report/plotly.h"
@@ -245,17 +247,20 @@ std::string SummaryText(const Output& output) {
   std::ostringstream out;
   std::vector<std::string> arms;
   for (size_t a = 0; a < schema.arms.size(); ++a) {
-    arms.push_back(absl::StrCat(schema.arms[a], a == 0 ? " (control) " : " ",
+    arms.push_back(absl::StrCat(base::Excerpt(schema.arms[a]), a == 0 ? " (control) " : " ",
                                 CountText(analysis.overlap[a].inside.units)));
   }
-  out << CountText(output.observations.size()) << " units, " << output.observations.features()
-      << (output.observations.features() == 1 ? " covariate; " : " covariates; ")
-      << schema.treatment << ": " << absl::StrJoin(arms, ", ") << "\n\n";
+  const std::string first = absl::StrCat(
+      CountText(output.observations.size()), " units, ", output.observations.features(),
+      output.observations.features() == 1 ? " covariate; " : " covariates; ",
+      base::Excerpt(schema.treatment), ": ", absl::StrJoin(arms, ", "));
+  out << base::WrappedText(absl::StrSplit(first, ' '), kTerminalWidth) << "\n";
   for (const report::Table& table : EffectTables(output)) {
     out << report::TerminalTable(table, kTerminalWidth) << "\n";
   }
-  out << "* is the estimate to read; naive compares the arms as they are; plug_in is the\n"
-         "mean of what the model predicts, whose error is not known.\n";
+  out << "* is the estimate to read. Baselines: naive compares the arms as they are, ols_1\n"
+         "and ols_2 by least squares, one regression or one an arm. plug_in is the mean\n"
+         "of what the model predicts, whose error is not known.\n";
   bool apart = false;
   for (int arm = 1; arm < output.observations.arms; ++arm) {
     const Estimate& aipw = analysis.Of(arm, Estimand::kAte, EffectMethod::kAipw);
@@ -268,7 +273,8 @@ std::string SummaryText(const Output& output) {
   }
   if (output.options.bootstrap > 0) {
     out << "bootstrap: " << output.options.bootstrap - analysis.failed_replicates
-        << " halves of the units, drawn by chance.\n";
+        << " halves of the " << (output.observations.cluster.empty() ? "units" : "clusters")
+        << ", drawn by chance.\n";
   }
   const size_t repeats = analysis.diagnostics[0].by_repeat.size();
   if (repeats > 1) {
@@ -276,11 +282,22 @@ std::string SummaryText(const Output& output) {
         << " times; estimates are medians. The ATE by single draws:\n";
     for (const ArmDiagnostics& of_arm : analysis.diagnostics) {
       const auto [least, most] = std::ranges::minmax(of_arm.by_repeat);
-      out << (schema.arms.size() > 2 ? absl::StrCat(schema.arms[of_arm.arm], ": ") : "")
+      out << (schema.arms.size() > 2 ? absl::StrCat(base::Excerpt(schema.arms[of_arm.arm]), ": ")
+                                     : "")
           << NumberText(least) << " to " << NumberText(most) << "\n";
     }
   } else {
     out << "Folds were drawn once; --repeats 5 says what another draw would change.\n";
+  }
+  for (const ArmDiagnostics& of_arm : analysis.diagnostics) {
+    const Estimate& excess = of_arm.effect_loss.back().excess;
+    const std::string compared = absl::StrCat(
+        schema.arms.size() > 2 ? absl::StrCat(base::Excerpt(schema.arms[of_arm.arm]), ": p") : "P",
+        "redicted effects of units are ",
+        excess.high < 0  ? "nearer to the truth than one effect for all."
+        : excess.low > 0 ? "further from the truth than one effect for all."
+                         : "not told apart from one effect for all.");
+    out << base::WrappedText(absl::StrSplit(compared, ' '), kTerminalWidth);
   }
   std::vector<std::string> refutations;
   for (const RefutationRow& row : analysis.refutations) {
@@ -313,6 +330,8 @@ absl::string_view BytesOf(const std::vector<T>& values) {
 
 // Of how models are fitted: another where they would give other numbers for the same settings.
 constexpr absl::string_view kModelVersion = "2";
+// Likewise of what is drawn or fitted where there are clusters.
+constexpr absl::string_view kClusterVersion = "2";
 
 // Of all that the numbers depend on.
 std::string FingerprintOf(const Encoded& encoded, const AnalysisOptions& options) {
@@ -323,6 +342,7 @@ std::string FingerprintOf(const Encoded& encoded, const AnalysisOptions& options
   digest.Update(BytesOf(encoded.observations.treatment));
   digest.Update(BytesOf(encoded.observations.outcome));
   digest.Update(BytesOf(encoded.observations.cluster));
+  if (!encoded.observations.cluster.empty()) digest.Update(kClusterVersion);
   digest.Update(BytesOf(encoded.rows));
   digest.Update(absl::StrCat(EffectModelName(options.model), " ", EstimatorName(options.estimator),
                              " ", options.folds, " ", options.repeats, " ", options.bootstrap, " ",
@@ -461,6 +481,11 @@ std::string DelimiterHint(const std::string& header, char delimiter) {
 absl::StatusOr<Encoded> ReadAndEncode(const EstimateLine& line, const std::string& path) {
   data::CsvOptions csv = line.csv;
   const std::string header = HeaderOf(path);
+  if (!base::IsUtf8(header) || header.find('\0') != std::string::npos) {
+    // What it is, before its bytes are taken for delimiters.
+    PERENNIAL_RETURN_IF_ERROR(
+        data::ParseCsv(absl::StrCat(header, "\n", header), path, csv).status());
+  }
   const std::string hint = DelimiterHint(header, csv.delimiter);
   const auto with_hint = [&](const absl::Status& status) {
     return hint.empty() ? status
@@ -486,6 +511,7 @@ absl::StatusOr<Encoded> ReadAndEncode(const EstimateLine& line, const std::strin
   const absl::StatusOr<data::CsvTable> table = ReadTableFile(path, csv);
   if (!table.ok()) return with_hint(table.status());
   EncodingOptions encoding = line.encoding;
+  encoding.decimal_mark = csv.decimal_mark;
   encoding.least_of_arm = kLeastOfArm;
   encoding.least_units = kLeastUnits;
   encoding.least_clusters_of_arm = kLeastClustersOfArm;
@@ -523,7 +549,8 @@ absl::Status RunEstimate(const std::vector<std::string>& arguments, const Termin
   const Encoded& encoded = *read;
   const Observations& observations = encoded.observations;
   const int64_t memory_bytes = base::AvailableMemoryBytes();
-  if (const absl::Status can = CheckAnalysis(observations, line.analysis, memory_bytes);
+  if (const absl::Status can =
+          CheckAnalysis(observations, line.analysis, memory_bytes, encoded.schema.arms);
       !can.ok()) {
     return base::WithContext(can, line.data);
   }
@@ -555,7 +582,8 @@ absl::Status RunEstimate(const std::vector<std::string>& arguments, const Termin
                     .progress = std::ref(progress),
                     .find = [&](const std::string& name) { return folder->Find(name); },
                     .keep = [&](const std::string& name,
-                                const std::string& bytes) { return folder->Keep(name, bytes); }});
+                                const std::string& bytes) { return folder->Keep(name, bytes); },
+                    .arms = encoded.schema.arms});
   }();
   if (absl::IsCancelled(analysis.status())) {
     return absl::CancelledError(

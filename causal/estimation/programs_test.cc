@@ -119,6 +119,13 @@ TEST_F(ProgramsTest, EstimatesAndPredictsTheSameForRowsOfTheFit) {
   for (const auto& effect : json["effects"]) {
     EXPECT_EQ(effect["standard_error"].is_null(), effect["estimator"] == "plug_in") << effect;
   }
+  std::vector<std::string> predictions;
+  for (const auto& loss : json["diagnostics"][0]["excess_effect_loss"]) {
+    predictions.push_back(loss["prediction"]);
+    EXPECT_LT(loss["low"], loss["high"]);
+  }
+  EXPECT_THAT(predictions, ElementsAre("null", "ols_2", "model"));
+  EXPECT_THAT(result.out, HasSubstr("Predicted effects of units are "));
   EXPECT_THAT(Contents("results/report.html"), AllOf(HasSubstr("Love plot"), HasSubstr("E-value")));
 
   const ProcessResult predicted =
@@ -497,6 +504,61 @@ TEST_F(ProgramsTest, DamagedTablesAreOneLine) {
   EXPECT_THAT(ErrorOf("\n\n"), HasSubstr("my.csv"));
 }
 
+// csv_test.cc and encoding_test.cc have more of both; a start of the program takes a second.
+TEST_F(ProgramsTest, FilesOfOtherKindsAreToldWhatToDo) {
+  const std::string good = Numbers(30);
+  // Bytes that could be taken for delimiters change nothing.
+  EXPECT_THAT(ErrorOf(absl::StrCat("\x1f\x8b\x08;;;;;;,", std::string(3, '\0'), "\xff\n", good)),
+              HasSubstr("error: my.csv: is compressed by gzip; unpack it first, with gunzip\n"));
+  std::string wide = "\xff\xfe";
+  for (const char c : absl::StrReplaceAll(good, {{",", ";"}})) {
+    wide += c;
+    wide += '\0';
+  }
+  EXPECT_THAT(ErrorOf(wide), HasSubstr("error: my.csv: is UTF-16; save it as UTF-8\n"));
+  std::string names = "t,y";
+  for (int j = 0; j < 10000; ++j) absl::StrAppend(&names, ",x", j);
+  EXPECT_THAT(ErrorOf(names + "\n1,2\n"),
+              HasSubstr("my.csv:1: 10002 columns are more than the 10000 that a table may have; "
+                        "give one of the columns that count"));
+}
+
+TEST_F(ProgramsTest, DatesAndDecimalCommasAreToldWhatToDo) {
+  std::string dates = "t,y,a\n";
+  std::string marks = "t;y;a\n";
+  for (int i = 0; i < 30; ++i) {
+    absl::StrAppend(&dates, i % 2, ",2024-0", 1 + i % 9, "-17,", i * i % 7, "\n");
+    absl::StrAppend(&marks, i % 2, ";", i * i % 11, ",5;", i * i % 7, ".25\n");
+  }
+  EXPECT_THAT(ErrorOf(dates), HasSubstr("error: my.csv: outcome \"y\": holds dates, as "
+                                        "\"2024-01-17\" in row 1; an outcome is a number: give "));
+  // Numbers with points where commas were said to be the mark are no categories.
+  EXPECT_THAT(ErrorOf(marks, {"--delimiter", ";", "--decimal_mark", ","}),
+              HasSubstr("covariate \"a\": \"0.25\" in row 1 is a number with a point"));
+}
+
+TEST_F(ProgramsTest, LongNamesAndSuchWithLineBreaksKeepTheLinesOfTheTerminal) {
+  random::Stream stream = random::Stream(10).Split("names");
+  std::string csv = "\"t\nt\",\"y\ny\",a,\"b\nb\"\n";
+  for (int i = 0; i < 480; ++i) {
+    const int arm = i % 8;
+    const double a = stream.Normal();
+    absl::StrAppend(&csv, "\"", arm * 5, " milligrams\nof it a day, by mouth\",",
+                    a + arm + stream.Normal(), ",", a, ",", i < 4 ? "" : absl::StrCat(i % 3), "\n");
+  }
+  Write("my.csv", csv);
+  const ProcessResult result =
+      Start("estimate", {"--data", "my.csv", "--treatment", "t\nt", "--outcome", "y\ny", "--model",
+                         "linear", "--repeats", "2", "--folds", "2", "--control_value",
+                         "5 milligrams\nof it a day, by mouth", "--out", "results"});
+  ASSERT_EQ(result.exit_code, 0) << result.log;
+  EXPECT_THAT(result.out, AllOf(HasSubstr("Effect on y\\ny: ATE"), HasSubstr("t\\nt: 5 milligrams"),
+                                HasSubstr("Covariate \"b\\nb\": 4 missing")));
+  for (const std::string& line : std::vector<std::string>(absl::StrSplit(result.out, '\n'))) {
+    EXPECT_LE(line.size(), 80u) << line;
+  }
+}
+
 TEST_F(ProgramsTest, ATableThatWillNotFitIsRefusedBeforeItIsRead) {
   // Else it would be read.
   if (base::AvailableMemoryBytes() > int64_t{400} << 30) GTEST_SKIP() << "too much memory";
@@ -535,6 +597,38 @@ TEST_F(ProgramsTest, ArmsThatCannotBeComparedAreOneLineOrAWarning) {
         << model;
     EXPECT_THAT(Contents(absl::StrCat(model, "/estimate.json")),
                 ::testing::Not(HasSubstr("\"value\":null")));
+  }
+}
+
+TEST_F(ProgramsTest, ClustersAreDrawnWholeWhereAnArmIsInFewOfThem) {
+  // Villages of five, each treated or not.
+  const auto villages = [](int all, int treated) {
+    random::Stream stream = random::Stream(3).Split("villages");
+    std::string csv = "t,y,a,village\n";
+    for (int g = 0; g < all; ++g) {
+      const double shared = stream.Normal();
+      for (int i = 0; i < 5; ++i) {
+        const double a = stream.Normal();
+        absl::StrAppend(&csv, g < treated ? "yes," : "no,", a + shared + stream.Normal(), ",", a,
+                        ",v", g, "\n");
+      }
+    }
+    return csv;
+  };
+  EXPECT_THAT(ErrorOf(villages(16, 3), {"--cluster", "village", "--bootstrap", "20"}),
+              HasSubstr("my.csv: arm \"yes\" is in only 3 clusters, and --bootstrap needs 4 for "));
+  EXPECT_THAT(ErrorOf(villages(8, 4), {"--cluster", "village", "--bootstrap", "20"}),
+              HasSubstr("give --folds 4 or fewer, or leave out --bootstrap"));
+  Write("my.csv", villages(16, 4));
+  for (const char* model : {"linear", "boosting"}) {
+    const ProcessResult result = Estimate({"--cluster", "village", "--bootstrap", "20", "--refute",
+                                           "--repeats", "1", "--model", model, "--out", model});
+    ASSERT_EQ(result.exit_code, 0) << result.log;
+    EXPECT_THAT(result.out, Not(HasSubstr("replicates failed"))) << model;
+    const auto json =
+        nlohmann::json::parse(Contents(absl::StrCat(model, "/estimate.json")), nullptr, false);
+    EXPECT_EQ(json["bootstrap"].size(), 2u) << model;
+    EXPECT_EQ(json["refutations"].size(), 4u) << model;
   }
 }
 

@@ -11,6 +11,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "causal/diagnostics/covariate_balance.h"
+#include "causal/diagnostics/sensitivity.h"
 #include "common/report/document.h"
 #include "common/report/table.h"
 #include "common/stats/proportion.h"
@@ -31,6 +33,15 @@ constexpr int kManyReplicates = 200;
 
 std::string IntervalText(double low, double high) {
   return absl::StrCat(NumberText(low), " .. ", NumberText(high));
+}
+
+std::string EValueText(double value) {
+  return std::isinf(value) ? "beyond all numbers" : NumberText(value, 3);
+}
+
+std::string LambdaText(double lambda) {
+  return lambda >= kGreatestLambda ? absl::StrCat(kGreatestLambda, " or more")
+                                   : NumberText(lambda, 3);
 }
 
 std::string OptionalText(const std::optional<double>& value, const char* format = "%.3f") {
@@ -79,15 +90,13 @@ Table OverlapTable(const Output& output) {
   return table;
 }
 
-// Covariates, or features, from the largest difference on. Where it is not defined, the arms may
-// differ in all units.
+// Covariates, or features, from the largest difference on.
 std::vector<size_t> ByDifference(const std::vector<Balance>& balances) {
   std::vector<size_t> order(balances.size());
   std::iota(order.begin(), order.end(), size_t{0});
-  const auto size = [&](size_t j) {
-    return std::abs(balances[j].standardized_difference.value_or(HUGE_VAL));
-  };
-  std::ranges::stable_sort(order, [&](size_t a, size_t b) { return size(a) > size(b); });
+  std::ranges::stable_sort(order, [&](size_t a, size_t b) {
+    return DifferenceOf(balances[a]) > DifferenceOf(balances[b]);
+  });
   return order;
 }
 
@@ -165,6 +174,24 @@ Table RefutationTable(const Output& output) {
   return table;
 }
 
+Table EffectLossTable(const Output& output, const ArmDiagnostics& of_arm) {
+  Table table = {
+      .caption = absl::StrCat("Effects of units: squared error beside one effect for all, ",
+                              ArmText(output, of_arm.arm)),
+      .columns = {{"prediction"},
+                  {"excess", Align::kRight},
+                  {"std. error", Align::kRight},
+                  {LevelText(output.options.level), Align::kRight}}};
+  for (const EffectLossRow& row : of_arm.effect_loss) {
+    const Estimate& excess = row.excess;
+    const bool model = row.name == "model";
+    table.rows.push_back({model ? std::string(EffectModelName(output.options.model)) : row.name,
+                          NumberText(excess.value), NumberText(excess.standard_error, 2),
+                          IntervalText(excess.low, excess.high)});
+  }
+  return table;
+}
+
 // The Qini curve with its band, and the line of treating in no order.
 void AddGain(const Output& output, const ArmDiagnostics& of_arm, report::Document& document) {
   report::LineSeries ranked = {.name = "ranked by predicted effect"};
@@ -206,14 +233,14 @@ void AddLove(const Output& output, const ArmDiagnostics& of_arm, report::Documen
   }
   document.AddRowPlot(plot);
   if (all > kLoveRows) {
-    const auto after = [&](size_t j) {
-      return std::abs(of_arm.after[j].standardized_difference.value_or(0));
-    };
+    const auto after = [&](size_t j) { return DifferenceOf(of_arm.after[j]); };
     const size_t worst = *std::ranges::max_element(left_out, {}, after);
     document.AddParagraph(absl::StrFormat(
         "The plot shows the %d of %d covariates that differ most before weighting; the table has "
-        "all. Of those left out \"%s\" differs most after it: |SMD| %.3f.",
-        kLoveRows, all, output.observations.covariate_names[worst], after(worst)));
+        "all. Of those left out \"%s\" differs most after it: %s.",
+        kLoveRows, all, output.observations.covariate_names[worst],
+        std::isinf(after(worst)) ? "it does not vary within the arms"
+                                 : absl::StrFormat("|SMD| %.3f", after(worst))));
   }
 }
 
@@ -370,11 +397,14 @@ std::string ReportHtml(const Output& output, absl::string_view plotly_js) {
                    options.seed));
   document.AddSection(
       "Effects",
-      absl::StrCat("The estimate to read is marked by *: ", EstimatorName(options.estimator),
-                   ". It is an effect only if, given the covariates, nothing else decides both the "
-                   "arm and the outcome. \"naive\" compares the arms as they are.\n\nplug_in "
-                   "averages the model's effects; its error is not known.",
-                   BootstrapText(output)));
+      absl::StrCat(
+          "The estimate to read is marked by *: ", EstimatorName(options.estimator),
+          ". It is an effect only if, given the covariates, nothing else decides both the "
+          "arm and the outcome. Baselines: naive compares the arms as they are; ols_1 is one "
+          "regression by least squares, in which the effect is the same for all, ols_2 "
+          "a regression in each arm.\n\nplug_in averages the model's effects; its error "
+          "is not known.",
+          BootstrapText(output)));
   for (const Table& table : EffectTables(output)) document.AddTable(table);
   if (const std::string draws = DrawsText(output); !draws.empty()) document.AddParagraph(draws);
   document.AddParagraph(
@@ -412,13 +442,14 @@ std::string ReportHtml(const Output& output, absl::string_view plotly_js) {
           "have to be to explain the effect away, or to move the interval to no effect: of the "
           "risk "
           "ratio (by AIPW) for an outcome of 0 and 1, else of the difference in standard "
-          "deviations of the outcome over all units. Bounds: of the ATE by ",
+          "deviations of the outcome within the arms. Bounds: of the ATE by ",
           EstimatorName(options.estimator == EffectMethod::kHajek ? EffectMethod::kHajek
                                                                   : EffectMethod::kAipw),
-          " where a hidden confounder changes the odds of the arm by the factor lambda at most; "
-          "critical is the lambda at which they hold 0. Neither counts the error of sampling: "
-          "where "
-          "few units weigh much they say little.",
+          " where a hidden confounder changes the odds of the arm by the factor lambda at most; in "
+          "brackets their ",
+          LevelText(options.level),
+          ", which counts the error of sampling too. Critical is the lambda at which the bounds, "
+          "or their interval, hold 0.",
           output.analysis.refutations.empty()
               ? ""
               : absl::StrFormat("\n\nA refutation repeats the estimate where the answer is known. "
@@ -435,11 +466,15 @@ std::string ReportHtml(const Output& output, absl::string_view plotly_js) {
                        IntervalText(of_arm.risk_ratio->low, of_arm.risk_ratio->high), ")"));
     }
     values.emplace_back("E-value",
-                        absl::StrCat(NumberText(of_arm.e_value.estimate, 3), ", of the interval ",
-                                     NumberText(of_arm.e_value.limit, 3)));
+                        absl::StrCat(EValueText(of_arm.e_value.estimate), ", of the interval ",
+                                     EValueText(of_arm.e_value.limit)));
+    const Bounds interval = BoundsInterval(output, of_arm);
     values.emplace_back(absl::StrCat("bounds at lambda ", NumberText(options.sensitivity)),
-                        IntervalText(of_arm.bounds.low, of_arm.bounds.high));
-    values.emplace_back("critical lambda", NumberText(of_arm.critical_lambda, 3));
+                        absl::StrCat(IntervalText(of_arm.bounds.low, of_arm.bounds.high), " (",
+                                     IntervalText(interval.low, interval.high), ")"));
+    values.emplace_back("critical lambda",
+                        absl::StrCat(LambdaText(of_arm.critical_lambda), ", of the interval ",
+                                     LambdaText(of_arm.critical_lambda_limit)));
     document.AddKeyValues(AgainstControl(output, of_arm.arm), values);
   }
   if (!output.analysis.refutations.empty()) {
@@ -464,7 +499,11 @@ std::string ReportHtml(const Output& output, absl::string_view plotly_js) {
           "AUTOC, which looks at the first most, or Qini, which weighs all alike, above 0. "
           "Predictions and what judges them are of different folds. In brackets, and as a band, "
           "the ",
-          LevelText(options.level), "."));
+          LevelText(options.level),
+          ".\n\nEffects of single units are hard to predict: the tables say how far a "
+          "prediction's mean squared error is above or below that of one effect for all, as the "
+          "scores of AIPW tell it. Below 0 it is nearer to the truth; \"null\" is no effect at "
+          "all."));
   for (const ArmDiagnostics& of_arm : output.analysis.diagnostics) {
     const auto text = [](const Estimate& estimate) {
       return absl::StrCat(NumberText(estimate.value), " (",
@@ -477,6 +516,7 @@ std::string ReportHtml(const Output& output, absl::string_view plotly_js) {
          {"gain over all", text(of_arm.policy.over_all)},
          {"AUTOC", text(of_arm.rate.autoc)},
          {"Qini", text(of_arm.rate.qini)}});
+    document.AddTable(EffectLossTable(output, of_arm));
     AddGain(output, of_arm, document);
   }
   document.AddSection("Data", output.notes.empty() ? "The table was taken as it is." : "");

@@ -166,6 +166,24 @@ TEST(ReportTest, HeadingsOfATableDiffer) {
   }
 }
 
+TEST(ReportTest, BaselinesAndEffectsOfUnitsBesideOneForAllAreShown) {
+  const Made& made = Plain();
+  const std::string effects = made.html.substr(made.html.find("Effect on cost: ATE"));
+  size_t last = 0;
+  for (const char* row : {"naive", "ols_1", "ols_2", "plug_in", "hajek", "aipw *", "tmle"}) {
+    const size_t at = effects.find(absl::StrCat(">", row, "<"));
+    ASSERT_NE(at, std::string::npos) << row;
+    EXPECT_GT(at, last) << row;
+    last = at;
+  }
+  const size_t table = made.html.find("squared error beside one effect for all");
+  ASSERT_NE(table, std::string::npos);
+  const std::string losses = made.html.substr(table, made.html.find("</table>", table) - table);
+  for (const char* row : {"null", "ols_2", "linear"}) {
+    EXPECT_THAT(losses, HasSubstr(absl::StrCat(">", row, "<")));
+  }
+}
+
 TEST(ReportTest, HistogramsHoldAllUnits) {
   const Made& made = Plain();
   const nlohmann::json effects = PlotOf(made.html, "Predicted effects of the units");
@@ -237,6 +255,26 @@ TEST(ReportTest, WhatEachDrawOfFoldsAloneGivesIsSaid) {
                                      " .. ", NumberText(draws.back()), " for drug = 1.")));
   const Made once = Make({.model = EffectModelKind::kLinear, .folds = 3, .repeats = 1});
   EXPECT_THAT(once.html, Not(HasSubstr("draws of folds")));
+}
+
+TEST(ReportTest, BoundsHaveTheirIntervals) {
+  const Made& made = Plain();
+  const ArmDiagnostics& of_arm = made.analysis.diagnostics[0];
+  const nlohmann::json json = nlohmann::json::parse(made.json, nullptr, false)["diagnostics"][0];
+  const double low = of_arm.bounds.low - 1.959963984540054 * of_arm.bounds.low_error;
+  const double high = of_arm.bounds.high + 1.959963984540054 * of_arm.bounds.high_error;
+  EXPECT_NEAR(json["sensitivity_interval_low"].get<double>(), low, 1e-9);
+  EXPECT_NEAR(json["sensitivity_interval_high"].get<double>(), high, 1e-9);
+  EXPECT_LT(low, json["sensitivity_low"].get<double>() - 0.01);
+  EXPECT_GT(high, json["sensitivity_high"].get<double>() + 0.01);
+  EXPECT_THAT(made.html, HasSubstr(absl::StrCat(NumberText(of_arm.bounds.low), " .. ",
+                                                NumberText(of_arm.bounds.high), " (",
+                                                NumberText(low), " .. ", NumberText(high), ")")));
+  EXPECT_LE(of_arm.critical_lambda_limit, of_arm.critical_lambda);
+  EXPECT_EQ(json["critical_lambda_limit"], of_arm.critical_lambda_limit);
+  EXPECT_THAT(made.html,
+              HasSubstr(absl::StrCat(NumberText(of_arm.critical_lambda, 3), ", of the interval ",
+                                     NumberText(of_arm.critical_lambda_limit, 3))));
 }
 
 TEST(ReportTest, WhichOutcomesAreBetterIsSaid) {

@@ -7,12 +7,14 @@
 #include <limits>
 #include <map>
 #include <numeric>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "causal/data/logit.h"
 #include "causal/estimators/logistic.h"
+#include "common/base/excerpt.h"
 #include "common/base/logging.h"
 #include "common/base/status_macros.h"
 #include "common/stats/normal.h"
@@ -509,9 +511,15 @@ absl::StatusOr<std::vector<double>> InversePropensityWeights(
   return weights;
 }
 
+std::string ArmText(int arm, std::span<const std::string> names) {
+  return names.empty() ? absl::StrCat("arm ", arm)
+                       : absl::StrCat("arm \"", base::Excerpt(names[arm]), "\"");
+}
+
 absl::StatusOr<std::vector<int32_t>> Folds(std::span<const int32_t> treatment, int folds,
                                            std::span<const int32_t> cluster,
-                                           const random::Stream& stream) {
+                                           const random::Stream& stream,
+                                           std::span<const std::string> arm_names) {
   CHECK(cluster.empty() || cluster.size() == treatment.size());
   if (folds < 2) {
     return absl::InvalidArgumentError(
@@ -554,6 +562,21 @@ absl::StatusOr<std::vector<int32_t>> Folds(std::span<const int32_t> treatment, i
       ++count[fold][treatment[unit]];
     }
   };
+  const auto units_by_arm = [&](size_t group) {
+    std::vector<int64_t> own(arms);
+    for (const int32_t unit : groups[group]) ++own[treatment[unit]];
+    return own;
+  };
+  // What the sum of squares of the arms' shares in the fold grows by.
+  const auto growth_of = [&](const std::vector<int64_t>& own, int32_t fold) {
+    double growth = 0;
+    for (int32_t arm = 0; arm < arms; ++arm) {
+      if (own[arm] == 0) continue;
+      growth += static_cast<double>(own[arm] * (2 * count[fold][arm] + own[arm])) /
+                static_cast<double>(of_arm[arm] * of_arm[arm]);
+    }
+    return growth;
+  };
   if (cluster.empty()) {
     // Dealt out arm by arm, each going on where the one before it ended.
     std::ranges::stable_sort(order, {}, [&](size_t g) { return treatment[groups[g][0]]; });
@@ -563,21 +586,13 @@ absl::StatusOr<std::vector<int32_t>> Folds(std::span<const int32_t> treatment, i
   } else {
     std::ranges::stable_sort(order, std::greater<>(), [&](size_t g) { return groups[g].size(); });
     for (const size_t group : order) {
-      std::vector<int64_t> own(arms);
-      for (const int32_t unit : groups[group]) ++own[treatment[unit]];
+      const std::vector<int64_t> own = units_by_arm(group);
       int32_t best = 0;
       double least = std::numeric_limits<double>::infinity();
       int64_t fewest = 0;
       for (int32_t fold = 0; fold < folds; ++fold) {
-        // What the sum of squares of the arms' shares in the fold grows by.
-        double growth = 0;
-        int64_t units = 0;
-        for (int32_t arm = 0; arm < arms; ++arm) {
-          units += count[fold][arm];
-          if (own[arm] == 0) continue;
-          growth += static_cast<double>(own[arm] * (2 * count[fold][arm] + own[arm])) /
-                    static_cast<double>(of_arm[arm] * of_arm[arm]);
-        }
+        const double growth = growth_of(own, fold);
+        const int64_t units = std::accumulate(count[fold].begin(), count[fold].end(), int64_t{0});
         if (growth < least || (growth == least && units < fewest)) {
           least = growth;
           fewest = units;
@@ -587,13 +602,47 @@ absl::StatusOr<std::vector<int32_t>> Folds(std::span<const int32_t> treatment, i
       place(group, best);
     }
   }
+  const auto whole = [&](int32_t arm, int32_t fold) {
+    return of_arm[arm] > 0 && count[fold][arm] == of_arm[arm];
+  };
+  // Of an arm that is whole in a fold, the cluster goes elsewhere that disturbs the others least
+  // and leaves no other arm so. A cluster that goes may set another free to.
+  for (bool moved = !cluster.empty(); moved;) {
+    moved = false;
+    for (int32_t fold = 0; fold < folds; ++fold) {
+      for (int32_t arm = 0; arm < arms; ++arm) {
+        if (!whole(arm, fold)) continue;
+        std::optional<std::pair<size_t, int32_t>> best;
+        double least = std::numeric_limits<double>::infinity();
+        for (const size_t group : order) {
+          if (fold_of_unit[groups[group][0]] != fold) continue;
+          const std::vector<int64_t> own = units_by_arm(group);
+          if (own[arm] == 0) continue;
+          for (int32_t other = 0; other < folds; ++other) {
+            bool leaves_none = other != fold;
+            for (int32_t b = 0; leaves_none && b < arms; ++b) {
+              leaves_none = own[b] == 0 || count[other][b] + own[b] < of_arm[b];
+            }
+            const double growth = growth_of(own, other);
+            if (!leaves_none || growth >= least) continue;
+            least = growth;
+            best = {group, other};
+          }
+        }
+        if (!best) continue;
+        for (const int32_t unit : groups[best->first]) --count[fold][treatment[unit]];
+        place(best->first, best->second);
+        moved = true;
+      }
+    }
+  }
   for (int32_t fold = 0; fold < folds; ++fold) {
     for (int32_t arm = 0; arm < arms; ++arm) {
-      if (of_arm[arm] == 0 || count[fold][arm] < of_arm[arm]) continue;
-      return absl::InvalidArgumentError(
-          absl::StrCat("all ", of_arm[arm], " units of arm ", arm, " are in one fold of ", folds,
-                       cluster.empty() ? "" : ", because clusters are kept together",
-                       ", so that nothing can be fitted to the others"));
+      if (!whole(arm, fold)) continue;
+      return absl::InvalidArgumentError(absl::StrCat(
+          "all ", of_arm[arm], " units of ", ArmText(arm, arm_names), " are in one fold of ", folds,
+          cluster.empty() ? "" : ", because clusters are kept together",
+          ", so that nothing can be fitted to the others"));
     }
   }
   return fold_of_unit;

@@ -38,6 +38,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -113,15 +114,20 @@ absl::StatusOr<std::vector<double>> InversePropensityWeights(
     std::span<const int32_t> treatment, std::span<const std::vector<double>> propensity, int arm,
     Estimand estimand);
 
+// What errors call an arm: `arm "yes"` by its name [arms], or `arm 1` where there are none.
+std::string ArmText(int arm, std::span<const std::string> names);
+
 // The fold, in [0, folds), of each unit, for nuisances that are fitted to the other folds. Every
 // fold holds about its share of each arm; units of one cluster are in one fold. cluster [n], or
 // empty. Without clusters the sizes of folds differ by at most one, within an arm and in all;
-// clusters go, the largest first, to the fold that has least of their arms. InvalidArgument for
-// fewer than 2 folds, fewer units or clusters than folds, and an arm that the units outside some
-// fold have none of.
+// clusters go, the largest first, to the fold that has least of their arms. Where large clusters
+// would leave an arm of several clusters in one fold, one of them goes to another: always possible
+// with two arms. InvalidArgument for fewer than 2 folds, fewer units or clusters than folds, and an
+// arm that the units outside some fold have none of, which is called as of arm_names.
 absl::StatusOr<std::vector<int32_t>> Folds(std::span<const int32_t> treatment, int folds,
                                            std::span<const int32_t> cluster,
-                                           const random::Stream& stream);
+                                           const random::Stream& stream,
+                                           std::span<const std::string> arm_names = {});
 
 }  // namespace perennial::causal
 

@@ -556,6 +556,33 @@ TEST(Folds, OfClustersAreBalancedWithinEachArmBeforeAll) {
   EXPECT_EQ(std::count(fold->begin() + 13, fold->end(), 0), 3);
 }
 
+// By sizes alone the third cluster would join the second, and all units of arm 1 be in one fold.
+TEST(Folds, LargeClustersDoNotLeaveAnArmOfTwoClustersInOneFold) {
+  std::vector<int32_t> treatment;
+  std::vector<int32_t> cluster;
+  const auto add = [&](int32_t number, int32_t arm, int count) {
+    treatment.insert(treatment.end(), count, arm);
+    cluster.insert(cluster.end(), count, number);
+  };
+  add(0, 0, 200);
+  add(1, 0, 120);
+  add(1, 1, 1);
+  add(2, 0, 20);
+  add(2, 1, 99);
+  for (const int folds : {2, 3}) {
+    for (uint64_t seed = 0; seed < 5; ++seed) {
+      const auto fold = Folds(treatment, folds, cluster, random::Stream(seed));
+      ASSERT_TRUE(fold.ok()) << fold.status();
+      EXPECT_NE((*fold)[320], fold->back());
+      // Nor all of arm 0.
+      EXPECT_FALSE((*fold)[0] == (*fold)[200] && (*fold)[0] == (*fold)[321]);
+      for (size_t i = 1; i < treatment.size(); ++i) {
+        ASSERT_TRUE(cluster[i] != cluster[i - 1] || (*fold)[i] == (*fold)[i - 1]);
+      }
+    }
+  }
+}
+
 TEST(Folds, NameWhatCannotBeSpread) {
   const auto message = [](std::vector<int32_t> treatment, int folds,
                           std::vector<int32_t> cluster = {}) {
@@ -566,6 +593,16 @@ TEST(Folds, NameWhatCannotBeSpread) {
   EXPECT_THAT(message({0, 1, 0, 1}, 3, {1, 1, 2, 2}), HasSubstr("2 clusters cannot be spread"));
   EXPECT_THAT(message({0, 0, 0, 1}, 2), HasSubstr("all 1 units of arm 1 are in one fold"));
   EXPECT_THAT(message({0, 0, 1, 1}, 2, {1, 2, 3, 3}), HasSubstr("clusters are kept together"));
+  // Each two of three clusters share an arm, so that two folds part none of one of them.
+  EXPECT_THAT(message({0, 1, 1, 2, 2, 0}, 2, {1, 1, 2, 2, 3, 3}),
+              HasSubstr("clusters are kept together"));
+  EXPECT_EQ(message({0, 1, 1, 2, 2, 0}, 3, {1, 1, 2, 2, 3, 3}), "");
+  const std::vector<int32_t> lone = {0, 0, 0, 1};
+  const std::vector<std::string> names = {"no", "yes"};
+  EXPECT_THAT(std::string(Folds(lone, 2, {}, random::Stream(1), names).status().message()),
+              HasSubstr("all 1 units of arm \"yes\" are in one fold"));
+  EXPECT_EQ(ArmText(1, std::vector<std::string>{"", "a\nb"}), "arm \"a\\nb\"");
+  EXPECT_EQ(ArmText(1, {}), "arm 1");
 }
 
 }  // namespace

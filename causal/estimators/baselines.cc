@@ -21,14 +21,6 @@ LinearFit ConstantFit(const Observations& observations, double value) {
   return {.center = std::vector<double>(p), .coefficients = std::vector<double>(p), .mean = value};
 }
 
-std::vector<int32_t> UnitsOf(const Observations& observations, int32_t arm) {
-  std::vector<int32_t> units;
-  for (int64_t i = 0; i < observations.size(); ++i) {
-    if (observations.treatment[i] == arm) units.push_back(static_cast<int32_t>(i));
-  }
-  return units;
-}
-
 absl::StatusOr<ArmFits> FitNull(const Observations& observations) {
   double sum = 0;
   for (const double y : observations.outcome) sum += y;
@@ -50,18 +42,10 @@ absl::StatusOr<ArmFits> FitNaive(const Observations& observations) {
 absl::StatusOr<ArmFits> FitOne(const Observations& observations, const RidgeOptions& options) {
   const int64_t p = observations.features();
   const int64_t width = p + observations.arms - 1;
-  std::vector<double> design;
-  design.reserve(observations.size() * width);
-  for (int64_t i = 0; i < observations.size(); ++i) {
-    const double* const row = observations.x().row(i);
-    design.insert(design.end(), row, row + p);
-    for (int32_t arm = 1; arm < observations.arms; ++arm) {
-      design.push_back(observations.treatment[i] == arm ? 1 : 0);
-    }
-  }
+  const std::vector<double> design = WithIndicators(observations);
   PERENNIAL_ASSIGN_OR_RETURN(const LinearFit fit,
                              FitRidge({design.data(), observations.size(), width, width},
-                                      observations.outcome, {}, options));
+                                      observations.outcome, {}, options, observations.cluster));
   ArmFits fits;
   for (int32_t arm = 0; arm < observations.arms; ++arm) {
     LinearFit& own = fits.emplace_back(fit);
@@ -78,7 +62,7 @@ absl::StatusOr<ArmFits> FitEach(const Observations& observations, const RidgeOpt
   ArmFits fits;
   for (int32_t arm = 0; arm < observations.arms; ++arm) {
     const Observations own = Select(observations, UnitsOf(observations, arm));
-    absl::StatusOr<LinearFit> fit = FitRidge(own.x(), own.outcome, {}, options);
+    absl::StatusOr<LinearFit> fit = FitRidge(own.x(), own.outcome, {}, options, own.cluster);
     if (!fit.ok()) return base::WithContext(fit.status(), absl::StrCat("arm ", arm));
     fits.push_back(*std::move(fit));
   }
@@ -182,6 +166,28 @@ ModelFactory FactoryOf(FitArms fit_arms, bool standard_errors = false) {
 }
 
 }  // namespace
+
+std::vector<double> WithIndicators(const Observations& observations) {
+  const int64_t p = observations.features();
+  std::vector<double> design;
+  design.reserve(observations.size() * (p + observations.arms - 1));
+  for (int64_t i = 0; i < observations.size(); ++i) {
+    const double* const row = observations.x().row(i);
+    design.insert(design.end(), row, row + p);
+    for (int32_t arm = 1; arm < observations.arms; ++arm) {
+      design.push_back(observations.treatment[i] == arm ? 1 : 0);
+    }
+  }
+  return design;
+}
+
+std::vector<int32_t> UnitsOf(const Observations& observations, int32_t arm) {
+  std::vector<int32_t> units;
+  for (int64_t i = 0; i < observations.size(); ++i) {
+    if (observations.treatment[i] == arm) units.push_back(static_cast<int32_t>(i));
+  }
+  return units;
+}
 
 ModelFactory NullEffect() { return FactoryOf(FitNull); }
 ModelFactory NaiveDifference() { return FactoryOf(FitNaive); }

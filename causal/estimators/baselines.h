@@ -13,20 +13,31 @@
 #ifndef PERENNIAL_CAUSAL_ESTIMATORS_BASELINES_H_
 #define PERENNIAL_CAUSAL_ESTIMATORS_BASELINES_H_
 
+#include <cstdint>
+#include <vector>
+
+#include "causal/data/observations.h"
 #include "causal/estimators/ridge.h"
 #include "causal/models/model.h"
 
 namespace perennial::causal {
 
+// Of Ols2, so that covariates that hardly vary within an arm do not run away outside it.
+inline constexpr double kOls2Penalty = 1e-3;
+
+// Covariates [p] and the indicators of arms 1, 2, ..: what Ols1 fits to, [n, p + arms - 1].
+std::vector<double> WithIndicators(const Observations& observations);
+// The rows of the units of an arm, in their order.
+std::vector<int32_t> UnitsOf(const Observations& observations, int32_t arm);
+
 ModelFactory NullEffect();
 ModelFactory NaiveDifference();
 // Least squares by default. A penalty (ridge.h) shrinks the indicators, too.
 ModelFactory Ols1(const RidgeOptions& options = {});
-// The small penalty keeps covariates that hardly vary within an arm from running away outside it;
-// with
-// {.cross_validation = true} each arm picks its own. With standard_errors predictions have
-// effect_error: by RobustCovariance in each arm, units taken as independent of each other.
-ModelFactory Ols2(const RidgeOptions& options = {.penalty = 1e-3}, bool standard_errors = false);
+// With {.cross_validation = true} each arm picks its own penalty. With standard_errors predictions
+// have effect_error: by RobustCovariance in each arm, units taken as independent of each other.
+ModelFactory Ols2(const RidgeOptions& options = {.penalty = kOls2Penalty},
+                  bool standard_errors = false);
 
 }  // namespace perennial::causal
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstddef>
 #include <limits>
+#include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -172,6 +173,146 @@ double CrossValidatedPenalty(const Moments& moments, const SymmetricEigen& eigen
   return best;
 }
 
+constexpr size_t kClusterFolds = 5;
+
+// The fold of each row, by whole clusters; -1 of rows of weight 0. Empty where there are not two
+// clusters, or none has two rows.
+std::vector<int32_t> FoldsOfClusters(std::span<const int32_t> cluster,
+                                     std::span<const double> weights) {
+  std::map<int32_t, std::vector<size_t>> rows;
+  for (size_t i = 0; i < cluster.size(); ++i) {
+    if (weights.empty() || weights[i] > 0) rows[cluster[i]].push_back(i);
+  }
+  const auto alone = [](const auto& of_cluster) { return of_cluster.second.size() == 1; };
+  if (rows.size() < 2 || std::ranges::all_of(rows, alone)) return {};
+  std::vector<const std::vector<size_t>*> order;
+  for (const auto& [number, of_cluster] : rows) order.push_back(&of_cluster);
+  // By rows, not by numbers, which are names.
+  std::ranges::sort(order, [](const auto* a, const auto* b) {
+    return a->size() != b->size() ? a->size() > b->size() : a->front() < b->front();
+  });
+  std::vector<int32_t> fold_of(cluster.size(), -1);
+  std::vector<size_t> size(std::min(kClusterFolds, order.size()));
+  for (const std::vector<size_t>* of_cluster : order) {
+    const auto fold = std::ranges::min_element(size) - size.begin();
+    size[fold] += of_cluster->size();
+    for (const size_t row : *of_cluster) fold_of[row] = static_cast<int32_t>(fold);
+  }
+  return fold_of;
+}
+
+// Weighted sums over rows, of z, what is standardised by all rows, and the target less its mean.
+struct Sums {
+  double weight = 0;
+  double target = 0;
+  double squares = 0;            // of the target
+  std::vector<double> columns;   // [q]
+  std::vector<double> cross;     // [q], with the target
+  std::vector<double> products;  // [q, q]
+};
+
+// The error, over rows that sum up to `out`, of the fit of each penalty to rows that sum up to
+// `in`: adds to errors [kPenalties].
+void AddErrors(const Sums& in, const Sums& out, std::span<double> errors) {
+  // Of the variance over all rows, 1: of a column that varies in those left out alone.
+  constexpr double kConstant = 1e-10;
+  const size_t q = in.columns.size();
+  std::vector<size_t> varying;
+  std::vector<double> scale;
+  for (size_t a = 0; a < q; ++a) {
+    const double mean = in.columns[a] / in.weight;
+    const double variance = in.products[a * q + a] / in.weight - mean * mean;
+    if (variance <= kConstant) continue;
+    varying.push_back(a);
+    scale.push_back(std::sqrt(variance));
+  }
+  const auto v = static_cast<int64_t>(varying.size());
+  Moments moments = {.correlation = std::vector<double>(v * v), .cross = std::vector<double>(v)};
+  for (int64_t k = 0; k < v; ++k) {
+    const size_t a = varying[k];
+    const double mean = in.columns[a] / in.weight;
+    moments.cross[k] = (in.cross[a] - mean * in.target) / in.weight / scale[k];
+    for (int64_t l = 0; l < v; ++l) {
+      moments.correlation[k * v + l] =
+          (in.products[a * q + varying[l]] - mean * in.columns[varying[l]]) / in.weight /
+          (scale[k] * scale[l]);
+    }
+  }
+  for (int step = 0; step < kPenalties; ++step) {
+    // Any penalty here lifts each pivot above the least one.
+    std::vector<double> b = SolveByFactor(moments, PenaltyOf(step));
+    CHECK_EQ(std::ssize(b), v);
+    double intercept = in.target / in.weight;
+    for (int64_t k = 0; k < v; ++k) {
+      b[k] /= scale[k];
+      intercept -= b[k] * in.columns[varying[k]] / in.weight;
+    }
+    double error = out.squares + intercept * (intercept * out.weight - 2 * out.target);
+    for (int64_t k = 0; k < v; ++k) {
+      const size_t a = varying[k];
+      double sum = 2 * (intercept * out.columns[a] - out.cross[a]);
+      for (int64_t l = 0; l < v; ++l) sum += b[l] * out.products[a * q + varying[l]];
+      error += b[k] * sum;
+    }
+    errors[step] += std::max(error, 0.0);
+  }
+}
+
+double PenaltyByClusters(kernels::MatrixView<const double> x, std::span<const double> y,
+                         std::span<const double> weights, std::span<const int32_t> fold_of,
+                         const Standardization& standardization, std::span<const int64_t> columns,
+                         double mean) {
+  const size_t q = columns.size();
+  const Sums none = {.columns = std::vector<double>(q),
+                     .cross = std::vector<double>(q),
+                     .products = std::vector<double>(q * q)};
+  std::vector<Sums> folds(std::ranges::max(fold_of) + 1, none);
+  std::vector<double> z(q);
+  for (int64_t i = 0; i < x.rows; ++i) {
+    if (fold_of[i] < 0) continue;
+    Sums& sums = folds[fold_of[i]];
+    const double weight = weights.empty() ? 1 : weights[i];
+    const double residual = y[i] - mean;
+    sums.weight += weight;
+    sums.target += weight * residual;
+    sums.squares += weight * residual * residual;
+    for (size_t a = 0; a < q; ++a) {
+      const int64_t j = columns[a];
+      z[a] = (x(i, j) - standardization.center[j]) * standardization.inverse[j];
+      const double weighted = weight * z[a];
+      sums.columns[a] += weighted;
+      sums.cross[a] += weighted * residual;
+      for (size_t b = 0; b <= a; ++b) sums.products[a * q + b] += weighted * z[b];
+    }
+  }
+  for (Sums& sums : folds) {
+    for (size_t a = 0; a < q; ++a) {
+      for (size_t b = 0; b < a; ++b) sums.products[b * q + a] = sums.products[a * q + b];
+    }
+  }
+  std::vector<double> errors(kPenalties);
+  for (size_t out = 0; out < folds.size(); ++out) {
+    Sums in = none;
+    for (size_t fold = 0; fold < folds.size(); ++fold) {
+      if (fold == out) continue;
+      in.weight += folds[fold].weight;
+      in.target += folds[fold].target;
+      for (size_t a = 0; a < q; ++a) {
+        in.columns[a] += folds[fold].columns[a];
+        in.cross[a] += folds[fold].cross[a];
+      }
+      for (size_t k = 0; k < q * q; ++k) in.products[k] += folds[fold].products[k];
+    }
+    AddErrors(in, folds[out], errors);
+  }
+  // The greatest of several that are as good.
+  int best = kPenalties - 1;
+  for (int step = kPenalties - 1; step >= 0; --step) {
+    if (errors[step] < errors[best]) best = step;
+  }
+  return PenaltyOf(best);
+}
+
 class RidgeRegression : public Regression {
  public:
   RidgeRegression(LinearFit fit, bool binary) : fit_(std::move(fit)), binary_(binary) {}
@@ -274,30 +415,38 @@ absl::StatusOr<LinearFit> LinearFit::Load(absl::string_view prefix,
 }
 
 absl::StatusOr<LinearFit> FitRidge(kernels::MatrixView<const double> x, std::span<const double> y,
-                                   std::span<const double> weights, const RidgeOptions& options) {
+                                   std::span<const double> weights, const RidgeOptions& options,
+                                   std::span<const int32_t> cluster) {
   if (!options.cross_validation && !(options.penalty >= 0 && std::isfinite(options.penalty))) {
     return absl::InvalidArgumentError(absl::StrCat("the penalty of a ridge regression is ",
                                                    options.penalty,
                                                    "; it must be a finite number, 0 or more"));
   }
   PERENNIAL_RETURN_IF_ERROR(CheckRegressionData(x, y, weights));
+  CHECK(cluster.empty() || cluster.size() == y.size());
   const Standardization standardization = StandardizationOf(x, weights);
   const std::vector<int64_t> columns = VaryingColumns(standardization);
   const int64_t q = static_cast<int64_t>(columns.size());
   const Moments moments = MomentsOf(x, y, weights, standardization, columns);
   LinearFit fit = {.center = standardization.center,
                    .coefficients = std::vector<double>(x.columns),
-                   .mean = moments.mean,
-                   .penalty = options.penalty};
+                   .mean = moments.mean};
+  const std::vector<int32_t> fold_of =
+      options.cross_validation ? FoldsOfClusters(cluster, weights) : std::vector<int32_t>();
   std::vector<double> b;
-  if (options.cross_validation) {
+  double penalty = options.penalty;
+  if (options.cross_validation && fold_of.empty()) {
     const SymmetricEigen eigen = EigenOf(moments.correlation, q);
-    fit.penalty = CrossValidatedPenalty(moments, eigen);
-    b = SolveByEigen(moments, eigen, fit.penalty);
-  } else if (q > 0) {
-    b = SolveByFactor(moments, options.penalty);
-    if (b.empty()) b = SolveByEigen(moments, EigenOf(moments.correlation, q), options.penalty);
+    penalty = CrossValidatedPenalty(moments, eigen);
+    b = SolveByEigen(moments, eigen, penalty);
+  } else {
+    if (!fold_of.empty()) {
+      penalty = PenaltyByClusters(x, y, weights, fold_of, standardization, columns, moments.mean);
+    }
+    if (q > 0) b = SolveByFactor(moments, penalty);
+    if (b.empty()) b = SolveByEigen(moments, EigenOf(moments.correlation, q), penalty);
   }
+  fit.penalty = penalty;
   for (int64_t a = 0; a < q; ++a) {
     fit.coefficients[columns[a]] = b[a] * standardization.inverse[columns[a]];
   }
@@ -328,6 +477,7 @@ RobustCovariance::RobustCovariance(kernels::MatrixView<const double> x, std::spa
     double leverage = 1 / n;
     for (size_t k = 0; k < q; ++k) leverage += z[k] * solved[k] / n;
     const double residual = (y[i] - fit.Predict(x.row(i))) / std::max(1 - leverage, kLeast);
+    residuals_.push_back(residual);
     for (size_t k = 0; k <= q; ++k) {
       const double weighted = residual * residual * a[k];
       for (size_t l = 0; l <= k; ++l) meat_[k * (q + 1) + l] += weighted * a[l];
@@ -363,8 +513,29 @@ double RobustCovariance::Variance(const double* x) const {
   return std::max(variance, 0.0) / (n * n);
 }
 
+std::vector<double> RobustCovariance::Terms(kernels::MatrixView<const double> x,
+                                            const double* at) const {
+  CHECK_EQ(x.rows, rows_);
+  CHECK_EQ(x.columns, static_cast<int64_t>(center_.size()));
+  const size_t q = columns_.size();
+  std::vector<double> z(q);
+  std::vector<double> solved(q);
+  Solve(at, z, solved);
+  std::vector<double> terms(rows_);
+  for (int64_t i = 0; i < rows_; ++i) {
+    double sum = 1;
+    for (size_t k = 0; k < q; ++k) {
+      const int64_t j = columns_[k];
+      sum += solved[k] * (x(i, j) - center_[j]) * inverse_[j];
+    }
+    terms[i] = sum * residuals_[i] / static_cast<double>(rows_);
+  }
+  return terms;
+}
+
 absl::StatusOr<std::unique_ptr<Regression>> Ridge::Fit(const RegressionData& data) const {
-  PERENNIAL_ASSIGN_OR_RETURN(LinearFit fit, FitRidge(data.x, data.y, data.weights, options_));
+  PERENNIAL_ASSIGN_OR_RETURN(LinearFit fit,
+                             FitRidge(data.x, data.y, data.weights, options_, data.cluster));
   return std::make_unique<RidgeRegression>(std::move(fit), data.binary);
 }
 

@@ -17,7 +17,11 @@
 //   RSS / W / (1 - df / n)^2,  df = 1 + sum_j l_j / (l_j + penalty)
 //
 // with RSS the weighted sum of squares of the residuals, l_j the eigenvalues of the correlation
-// matrix, and n the number of rows of positive weight.
+// matrix, and n the number of rows of positive weight. It takes rows for independent. Where they
+// come in clusters, covariates that are the same within a cluster would be trusted too much, and
+// the penalty is instead the one of least weighted sum of squared errors of rows that were left out
+// with their clusters, each by the fit to the others: one cluster after another of up to five, or
+// five groups of them (the largest first, each to the group of fewest rows).
 //
 // Errors of a fit's values come from the sandwich HC3 (MacKinnon and White, Journal of Econometrics
 // 29, 1985), for which the noise may differ from row to row: with a = (1, z), P = diag(0, penalty,
@@ -49,8 +53,8 @@
 namespace perennial::causal {
 
 struct RidgeOptions {
-  double penalty = 0;  // Not negative. Has no say with cross_validation.
-  bool cross_validation = false;
+  double penalty = 0;             // Not negative. Has no say with cross_validation.
+  bool cross_validation = false;  // Chooses the penalty.
 };
 
 // An affine function of covariates [p].
@@ -75,10 +79,13 @@ struct LinearFit {
                                         const record::SafetensorsFile& file);
 };
 
-// x [n, p], n at least 1; y [n]; weights [n] or empty. InvalidArgument for a penalty that is
-// negative, a number that is not finite, a negative weight, and weights that are all 0.
+// x [n, p], n at least 1; y [n]; weights [n] or empty; cluster [n], numbers that rows of a cluster
+// share, or empty: rows are independent. It matters to cross_validation only, and not where there
+// is one cluster alone. InvalidArgument for a penalty that is negative, a number that is not
+// finite, a negative weight, and weights that are all 0.
 absl::StatusOr<LinearFit> FitRidge(kernels::MatrixView<const double> x, std::span<const double> y,
-                                   std::span<const double> weights, const RidgeOptions& options);
+                                   std::span<const double> weights, const RidgeOptions& options,
+                                   std::span<const int32_t> cluster = {});
 
 // The variance of a fit's values.
 class RobustCovariance {
@@ -89,6 +96,9 @@ class RobustCovariance {
 
   // Of the value at x [p].
   double Variance(const double* x) const;
+  // What the noise of each row brings to the value at `at` [p]: a' A^-1 a_i e_i / (1 - h_i) [n],
+  // whose squares add up to Variance(at). x as it was given before.
+  std::vector<double> Terms(kernels::MatrixView<const double> x, const double* at) const;
 
  private:
   // z of the columns that are not constant, and S^-1 z for their correlation matrix S, penalty
@@ -99,8 +109,9 @@ class RobustCovariance {
   std::vector<double> center_;   // [p]
   std::vector<double> inverse_;  // [p], of standard deviations.
   std::vector<int64_t> columns_;
-  std::vector<double> solver_;  // [q, q], S^-1
-  // [q + 1, q + 1], of squared residuals without leverage and (1, z), the lower triangle.
+  std::vector<double> solver_;     // [q, q], S^-1
+  std::vector<double> residuals_;  // [n], e_i / (1 - h_i)
+  // [q + 1, q + 1], of their squares and (1, z), the lower triangle.
   std::vector<double> meat_;
 };
 

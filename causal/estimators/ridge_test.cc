@@ -1,6 +1,11 @@
 #include "causal/estimators/ridge.h"
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
+#include <limits>
+#include <numeric>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -107,6 +112,140 @@ TEST(FitRidge, PicksThePenaltyOfLeastCrossValidationByTheHatMatrix) {
   }
 }
 
+// The folds as ridge.h says: clusters of these sizes, in the order of their first rows.
+std::vector<int> DealtOut(const std::vector<int>& sizes) {
+  std::vector<size_t> order(sizes.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::ranges::stable_sort(order, std::greater<>(), [&](size_t c) { return sizes[c]; });
+  std::vector<int> rows(std::min<size_t>(5, sizes.size()));
+  std::vector<int> fold_of(sizes.size());
+  for (const size_t c : order) {
+    const auto fold = std::ranges::min_element(rows) - rows.begin();
+    fold_of[c] = static_cast<int>(fold);
+    rows[fold] += sizes[c];
+  }
+  return fold_of;
+}
+
+// By fits to the other rows, one for each penalty and fold.
+TEST(FitRidge, PicksThePenaltyOfLeastErrorOnClustersLeftOut) {
+  const std::vector<std::vector<int>> designs = {
+      {5, 9}, {7, 3, 8, 8}, {4, 6, 1, 9, 2, 5, 5, 12, 3}};
+  std::set<double> picked;
+  for (size_t design = 0; design < designs.size(); ++design) {
+    for (const bool weighted : {false, true}) {
+      random::Stream stream(20 + design);
+      const std::vector<int>& sizes = designs[design];
+      const std::vector<int> fold_of_cluster = DealtOut(sizes);
+      Data data = {.p = 4};
+      std::vector<int32_t> cluster;
+      std::vector<int> fold_of;
+      std::vector<double> weights;
+      for (size_t c = 0; c < sizes.size(); ++c) {
+        const double shared = stream.Normal();
+        const double level = stream.Normal();
+        for (int i = 0; i < sizes[c]; ++i) {
+          // The third column is the cluster's, the last one varies in the first cluster alone.
+          const double a = stream.Normal();
+          data.x.insert(data.x.end(),
+                        {a, 1000 + 5 * stream.Normal(), level, c == 0 ? stream.Normal() : 2.0});
+          data.y.push_back(a + 3 * shared + stream.Normal());
+          cluster.push_back(static_cast<int32_t>(90 - 7 * c));
+          fold_of.push_back(fold_of_cluster[c]);
+          if (weighted) weights.push_back(stream.Uniform(0.5, 2));
+        }
+      }
+      double best = 0;
+      double least = std::numeric_limits<double>::infinity();
+      for (int step = 36; step >= 0; --step) {
+        const double penalty = 1e-6 * std::pow(10.0, step / 4.0);
+        double error = 0;
+        for (int fold = 0; fold <= std::ranges::max(fold_of); ++fold) {
+          Data others = {.p = 4};
+          std::vector<double> of_others;
+          for (size_t i = 0; i < fold_of.size(); ++i) {
+            if (fold_of[i] == fold) continue;
+            others.x.insert(others.x.end(), data.view().row(i), data.view().row(i) + 4);
+            others.y.push_back(data.y[i]);
+            if (weighted) of_others.push_back(weights[i]);
+          }
+          const auto fit = FitRidge(others.view(), others.y, of_others, {.penalty = penalty});
+          ASSERT_TRUE(fit.ok()) << fit.status();
+          for (size_t i = 0; i < fold_of.size(); ++i) {
+            if (fold_of[i] != fold) continue;
+            error += (weighted ? weights[i] : 1) *
+                     std::pow(data.y[i] - fit->Predict(data.view().row(i)), 2);
+          }
+        }
+        if (error < least * (1 - 1e-12)) {
+          least = error;
+          best = penalty;
+        }
+      }
+      const auto fit = FitRidge(data.view(), data.y, weights, {.cross_validation = true}, cluster);
+      ASSERT_TRUE(fit.ok()) << fit.status();
+      EXPECT_NEAR(fit->penalty, best, 1e-9 * best) << design << " " << weighted;
+      picked.insert(fit->penalty);
+      const auto same = FitRidge(data.view(), data.y, weights, {.penalty = fit->penalty});
+      EXPECT_EQ(fit->coefficients, same->coefficients);
+      // Rows of weight 0 are no rows, nor are their clusters.
+      if (!weighted) continue;
+      std::vector<double> more_x = data.x;
+      std::vector<double> more_y = data.y;
+      for (int i = 0; i < 50; ++i) {
+        more_x.insert(more_x.end(), {7, 7, 7, 7});
+        more_y.push_back(99);
+        weights.push_back(0);
+        cluster.push_back(i);
+      }
+      EXPECT_EQ(FitRidge({more_x.data(), std::ssize(more_y), 4, 4}, more_y, weights,
+                         {.cross_validation = true}, cluster)
+                    ->penalty,
+                fit->penalty);
+    }
+  }
+  EXPECT_GT(picked.size(), 2u);
+}
+
+TEST(FitRidge, OneClusterAloneAndClustersOfARowAreAsNone) {
+  const Data data = Simulated(25, 3, 8);
+  const auto none = FitRidge(data.view(), data.y, {}, {.cross_validation = true});
+  std::vector<int32_t> rows(25);
+  std::iota(rows.begin(), rows.end(), 0);
+  for (const std::vector<int32_t>& cluster : {std::vector<int32_t>(25, 4), rows}) {
+    const auto fit = FitRidge(data.view(), data.y, {}, {.cross_validation = true}, cluster);
+    EXPECT_EQ(fit->penalty, none->penalty);
+    EXPECT_EQ(fit->coefficients, none->coefficients);
+  }
+}
+
+// Eight columns of clusters, which move nothing, among 20 clusters that differ.
+TEST(FitRidge, WithClustersColumnsOfTheClusterAreNotTrustedTooMuch) {
+  double error[2] = {};
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    random::Stream stream(100 + seed);
+    Data data = {.p = 8};
+    std::vector<int32_t> cluster;
+    for (int32_t c = 0; c < 20; ++c) {
+      std::vector<double> levels(8);
+      for (double& level : levels) level = stream.Normal();
+      const double shared = stream.Normal();
+      for (int i = 0; i < 25; ++i) {
+        data.x.insert(data.x.end(), levels.begin(), levels.end());
+        data.y.push_back(shared + stream.Normal());
+        cluster.push_back(c);
+      }
+    }
+    for (const bool clustered : {false, true}) {
+      const auto fit = FitRidge(data.view(), data.y, {}, {.cross_validation = true},
+                                clustered ? cluster : std::vector<int32_t>());
+      // Of clusters that are not seen: the squares of the coefficients, on levels of variance 1.
+      for (const double b : fit->coefficients) error[clustered ? 1 : 0] += b * b;
+    }
+  }
+  EXPECT_LT(error[1], 0.5 * error[0]);
+}
+
 TEST(FitRidge, AWeightIsARepetition) {
   const Data data = Simulated(12, 3, 1);
   std::vector<double> weights;
@@ -194,6 +333,21 @@ TEST(Ridge, RestoresTheSameFunction) {
   (*restored)->Predict(data.view(), again);
   EXPECT_EQ(predicted, again);
   EXPECT_EQ((*restored)->Serialize(), (*fit)->Serialize());
+}
+
+TEST(Ridge, HandsOnTheClusters) {
+  const Data data = Simulated(30, 3, 9);
+  std::vector<int32_t> cluster;
+  for (int32_t i = 0; i < 30; ++i) cluster.push_back(i / 5);
+  const Ridge ridge({.cross_validation = true});
+  const auto fit =
+      ridge.Fit({.x = data.view(), .y = data.y, .cluster = cluster, .stream = random::Stream(0)});
+  const auto expected = FitRidge(data.view(), data.y, {}, {.cross_validation = true}, cluster);
+  ASSERT_NE(expected->penalty,
+            FitRidge(data.view(), data.y, {}, {.cross_validation = true})->penalty);
+  std::vector<double> predicted(30);
+  (*fit)->Predict(data.view(), predicted);
+  for (int64_t i = 0; i < 30; ++i) EXPECT_EQ(predicted[i], expected->Predict(data.view().row(i)));
 }
 
 TEST(Ridge, ABinaryTargetIsPredictedWithinItsRange) {

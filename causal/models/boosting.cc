@@ -278,6 +278,7 @@ Sample Part(const Sample& sample, const std::vector<char>& held, bool of) {
     part.x.insert(part.x.end(), row, row + sample.features);
     part.y.push_back(sample.y[i]);
     if (!sample.weight.empty()) part.weight.push_back(sample.weight[i]);
+    if (!sample.cluster.empty()) part.cluster.push_back(sample.cluster[i]);
   }
   return part;
 }
@@ -343,7 +344,7 @@ absl::StatusOr<LinearFit> LineOf(const Sample& sample, bool binary, double penal
   const std::vector<double> weights(sample.weight.begin(), sample.weight.end());
   if (!binary) {
     const std::vector<double> y(sample.y.begin(), sample.y.end());
-    return FitRidge(x, y, weights, {.cross_validation = true});
+    return FitRidge(x, y, weights, {.cross_validation = true}, sample.cluster);
   }
   std::vector<int32_t> class_of(sample.y.size());
   std::ranges::copy(sample.y, class_of.begin());

@@ -8,8 +8,8 @@
 // that has no covariates, is its weighted mean.
 //
 // With BoostingStart::kLinear the trees are added to a linear fit (ridge regression, its penalty by
-// generalised cross-validation, to which clusters are nothing; of a binary target logistic
-// regression, its penalty by the held-out units), so that they need not build slopes out of steps.
+// cross-validation as in ridge.h; of a binary target logistic regression, its penalty by the
+// held-out units), so that they need not build slopes out of steps.
 // Small trees that stop early leave a part of each slope, and where a covariate moves both
 // treatment and outcome, that part is bias.
 //

@@ -458,6 +458,51 @@ TEST(BoostingTest, FromALinearStartTreesAreFittedToWhatTheLineLeaves) {
   }
 }
 
+// Covariates of clusters, which move nothing; no tree has a split, so that the line is all.
+TEST(BoostingTest, FromALinearStartTheLineKnowsOfClusters) {
+  const auto without_trees = [](auto& o) {
+    o.start = BoostingStart::kLinear;
+    o.min_data_in_leaf = 500;
+  };
+  double moved[2] = {};  // Of lines of a part of the units.
+  for (uint64_t seed = 0; seed < 5; ++seed) {
+    Data data{.columns = 8};
+    random::Stream stream(seed);
+    std::vector<int32_t> cluster;
+    for (int32_t c = 0; c < 20; ++c) {
+      std::vector<double> levels(8);
+      for (double& level : levels) level = stream.Normal();
+      const double shared = stream.Normal();
+      for (int i = 0; i < 25; ++i) {
+        data.x.insert(data.x.end(), levels.begin(), levels.end());
+        data.y.push_back(shared + stream.Normal());
+        cluster.push_back(c);
+      }
+    }
+    RegressionData regression = data.regression();
+    for (const bool clustered : {false, true}) {
+      if (clustered) regression.cluster = cluster;
+      const auto line =
+          FitRidge(data.view(), data.y, {}, {.cross_validation = true}, regression.cluster);
+      ASSERT_TRUE(line.ok()) << line.status();
+      const std::vector<double> fitted =
+          Predicted(*FitTo(Plain(without_trees), regression), data.view());
+      const std::vector<double> of_part = Predicted(*FitTo(Plain([&](auto& o) {
+                                                             without_trees(o);
+                                                             o.early_stopping_share = .2;
+                                                             o.refit = false;
+                                                           }),
+                                                           regression),
+                                                    data.view());
+      for (size_t i = 0; i < fitted.size(); i += 25) {
+        EXPECT_NEAR(fitted[i], line->Predict(data.x.data() + 8 * i), 1e-4) << seed << " " << i;
+        moved[clustered ? 1 : 0] += std::pow(of_part[i] - line->mean, 2);
+      }
+    }
+  }
+  EXPECT_LT(moved[1], 0.6 * moved[0]);
+}
+
 // Log odds that no line has: the shares of four cells, of which trees see each.
 TEST(BoostingTest, FromALinearStartProbabilitiesFollowTheShares) {
   const double share[] = {.1, .6, .9, .2};

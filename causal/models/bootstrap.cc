@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "causal/models/cluster_draw.h"
 #include "common/base/logging.h"
 #include "common/base/status_macros.h"
 
@@ -18,25 +19,14 @@ absl::Status Foreign() {
   return absl::DataLossError("the state does not belong to this bootstrap");
 }
 
-// What is drawn together, by stratum: units by arm, or clusters, which hold several arms.
-std::vector<std::vector<std::vector<int32_t>>> StrataOf(const Observations& observations) {
-  const bool clustered = !observations.cluster.empty();
-  std::vector<std::vector<std::vector<int32_t>>> strata(clustered ? 1 : observations.arms);
-  for (int32_t i = 0; i < observations.size(); ++i) {
-    if (!clustered) {
-      strata[observations.treatment[i]].push_back({i});
-      continue;
-    }
-    const auto cluster = static_cast<size_t>(observations.cluster[i]);
-    if (cluster >= strata[0].size()) strata[0].resize(cluster + 1);
-    strata[0][cluster].push_back(i);
-  }
-  for (auto& groups : strata)
-    std::erase_if(groups, [](const auto& group) { return group.empty(); });
-  return strata;
+// [arms]
+std::vector<std::vector<int32_t>> UnitsOfArms(const Observations& observations) {
+  std::vector<std::vector<int32_t>> units(observations.arms);
+  for (int32_t i = 0; i < observations.size(); ++i) units[observations.treatment[i]].push_back(i);
+  return units;
 }
 
-int32_t HalfOf(size_t groups) { return static_cast<int32_t>((groups + 1) / 2); }
+int64_t HalfOf(int64_t groups) { return (groups + 1) / 2; }
 
 std::vector<double> Joined(const Columns& columns) {
   std::vector<double> values;
@@ -59,11 +49,14 @@ absl::Status Part(std::span<const double> values, Columns& columns) {
 }  // namespace
 
 Observations HalfSample(const Observations& observations, random::Stream stream) {
+  if (!observations.cluster.empty()) {
+    return Select(observations, HalfOfClusters(observations, stream));
+  }
   std::vector<int32_t> rows;
-  for (const auto& groups : StrataOf(observations)) {
-    const auto count = static_cast<int32_t>(groups.size());
-    for (const int32_t group : stream.Sample(count, HalfOf(groups.size()))) {
-      rows.insert(rows.end(), groups[group].begin(), groups[group].end());
+  for (const std::vector<int32_t>& units : UnitsOfArms(observations)) {
+    const auto count = static_cast<int32_t>(units.size());
+    for (const int32_t place : stream.Sample(count, static_cast<int32_t>(HalfOf(count)))) {
+      rows.push_back(units[place]);
     }
   }
   std::ranges::sort(rows);
@@ -71,14 +64,16 @@ Observations HalfSample(const Observations& observations, random::Stream stream)
 }
 
 double HalfSampleFactor(const Observations& observations) {
-  double drawn = 0;
-  double left = 0;
-  for (const auto& groups : StrataOf(observations)) {
-    drawn += HalfOf(groups.size());
-    left += static_cast<double>(groups.size()) - HalfOf(groups.size());
+  int64_t all = observations.size();
+  int64_t drawn = 0;
+  if (observations.cluster.empty()) {
+    for (const auto& units : UnitsOfArms(observations)) drawn += HalfOf(std::ssize(units));
+  } else {
+    all = ClusterCount(observations);
+    drawn = HalfOf(all);
   }
-  CHECK_GT(left, 0);
-  return std::sqrt(drawn / left);
+  CHECK_GT(all, drawn);
+  return std::sqrt(static_cast<double>(drawn) / static_cast<double>(all - drawn));
 }
 
 void EffectSpread::Take(int replicate, Columns effect) {

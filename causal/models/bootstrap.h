@@ -33,12 +33,13 @@
 
 namespace perennial::causal {
 
-// Half of each arm's units, rounded up; half of the clusters, which hold several arms, where there
-// are some. In the order of the rows.
+// Half of each arm's units, rounded up; where there are clusters, half of these, rounded up, alike
+// in the arms that they hold (cluster_draw.h). In the order of the rows.
 Observations HalfSample(const Observations& observations, random::Stream stream);
 
 // sqrt(m / (n - m)) where m of n units, or clusters, are drawn: 1, but for odd numbers. Needs an
-// arm of two units, or two clusters (CHECK).
+// arm of two units, or two clusters (CHECK). How many units are in an arm, or clusters are of a
+// kind, is the same in all draws, so that their chance has no part in the errors.
 double HalfSampleFactor(const Observations& observations);
 
 // Means and squares of effects [arms - 1][n] over replicates, taken in the order of their numbers,

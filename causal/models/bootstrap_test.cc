@@ -82,6 +82,9 @@ TEST(HalfSample, DrawsClustersWhole) {
   for (const int32_t cluster : drawn.cluster) ++rows[cluster];
   EXPECT_EQ(rows.size(), 5u);
   for (const auto& [cluster, count] : rows) EXPECT_EQ(count, 6);
+  // Five of nine clusters, whatever their units.
+  for (int32_t i = 0; i < 12; ++i) o.cluster[i] = 0;
+  EXPECT_DOUBLE_EQ(HalfSampleFactor(o), std::sqrt(5.0 / 4));
 }
 
 // Given the sample, the mean of m of n units drawn without replacement has the variance
@@ -105,6 +108,38 @@ TEST(Bootstrap, OfADifferenceOfMeansMeetsItsVariance) {
   ASSERT_TRUE(bootstrap->Advance(bootstrap->steps()).ok());
   // Four standard errors of a standard deviation.
   EXPECT_NEAR(bootstrap->Errors()[0][0] / std::sqrt(variance), 1, 4 / std::sqrt(2.0 * kReplicates));
+}
+
+// The same of clusters, each of one arm and as many units: of their means. 15 and 9 of them, so
+// that an odd one of each arm is drawn or left out with the other.
+TEST(Bootstrap, OfADifferenceOfClustersMeansMeetsItsVariance) {
+  random::Stream stream(3);
+  Observations o = {.covariate_names = {"a", "b"}};
+  std::vector<double> means[2];
+  for (int32_t g = 0; g < 24; ++g) {
+    const double shared = 2 * stream.Normal();
+    means[g < 9 ? 1 : 0].push_back(0);
+    for (int i = 0; i < 5; ++i) {
+      o.covariates.insert(o.covariates.end(), {0.0, 0.0});
+      o.treatment.push_back(g < 9 ? 1 : 0);
+      o.outcome.push_back(shared + 0.3 * stream.Normal());
+      o.cluster.push_back(g);
+      means[g < 9 ? 1 : 0].back() += o.outcome.back() / 5;
+    }
+  }
+  double variance = 0;
+  for (const std::vector<double>& of_arm : means) {
+    const auto n = static_cast<double>(of_arm.size());
+    double mean = 0;
+    for (const double value : of_arm) mean += value / n;
+    for (const double value : of_arm) variance += (value - mean) * (value - mean) / (n * (n - 1));
+  }
+  constexpr int kReplicates = 3000;
+  const auto bootstrap = Start(NaiveDifference(), o, kReplicates);
+  ASSERT_TRUE(bootstrap->Advance(bootstrap->steps()).ok());
+  // Five of nine or four: to the second order of 1 / 9 off.
+  EXPECT_NEAR(bootstrap->Errors()[0][0] / std::sqrt(variance), 1,
+              4 / std::sqrt(2.0 * kReplicates) + 0.02);
 }
 
 TEST(Bootstrap, OfLeastSquaresMeetsTheRobustFormula) {
