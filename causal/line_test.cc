@@ -15,6 +15,9 @@
 #include "causal/nets/net_fit.h"
 #include "causal/registry.h"
 #include "causal/sources.h"
+#include "common/base/file_io.h"
+#include "common/base/runfiles.h"
+#include "common/config/resolve.h"
 #include "common/config/textproto.h"
 #include "common/experiment/configuration.h"
 #include "common/population/unit.h"
@@ -101,6 +104,31 @@ double MeanDifferenceOfFeatures(const CausalConfig& config, int method, uint64_t
 TEST(CausalLineTest, ReadyConfigurationsAreValid) {
   const absl::Status valid = experiment::CheckReadyConfigs(CausalLine());
   EXPECT_TRUE(valid.ok()) << valid.message();
+}
+
+// Whoever compares estimators sees what each has to beat; smoke is for tests.
+TEST(CausalLineTest, ReadyConfigurationsHoldTheBaselines) {
+  const std::string folder = CausalLine().config_folder();
+  const auto files = base::ListRunfiles(folder);
+  ASSERT_TRUE(files.ok()) << files.status().message();
+  int checked = 0;
+  for (const std::string& file : *files) {
+    if (file == "smoke.textproto") continue;
+    const auto path = base::FindRunfile(folder + "/" + file);
+    ASSERT_TRUE(path.ok()) << path.status().message();
+    const CausalConfig config = Parse(*base::ReadFile(*path));
+    if (config.methods().empty()) continue;
+    std::set<MethodConfig::KindCase> kinds;
+    for (const MethodConfig& method : config.methods()) kinds.insert(method.kind_case());
+    for (const auto& [kind, name] :
+         {std::pair(MethodConfig::kNullEffect, "null_effect"),
+          std::pair(MethodConfig::kNaiveDifference, "naive_difference"),
+          std::pair(MethodConfig::kOls1, "ols_1"), std::pair(MethodConfig::kOls2, "ols_2")}) {
+      EXPECT_TRUE(kinds.contains(kind)) << file << " lacks " << name;
+    }
+    ++checked;
+  }
+  EXPECT_GE(checked, 13);
 }
 
 TEST(CausalLineTest, BaselinesMeetTheConstantEffectOfHillsSurfaceA) {
@@ -362,6 +390,49 @@ TEST(CausalLineTest, AMethodsNetStandsOnTopOfTheConfigurations) {
   // Defaults are part of the configuration, so of the fingerprint.
   EXPECT_TRUE(config.net().has_learning_rate());
   EXPECT_TRUE(config.net().representation().has_debiased());
+}
+
+TEST(CausalLineTest, TransportWithSlackIsReadAndIsNothingWhereItIsNotGiven) {
+  CausalConfig config = Parse(R"(
+    data { ihdp {} }
+    net { steps: 40 }
+    methods { name: "half" net { alpha: 1 representation { distance: SLACK_SINKHORN } } }
+    methods { name: "corrected" net { alpha: 1 representation {
+      distance: SLACK_SINKHORN cost: EUCLIDEAN treated_mass: 0.2 regularization: 0.5 } } })");
+  ASSERT_TRUE(CausalLine().FinishConfig(config).ok());
+  const auto balance = [&](int method) {
+    return NetOptionsOf(Override(config.net(), config.methods(method).net())).objective.balance;
+  };
+  EXPECT_EQ(balance(0).kind, DiscrepancyKind::kSlackSinkhorn);
+  EXPECT_EQ(balance(0).cost, TransportCost::kSquaredEuclidean);
+  EXPECT_EQ(balance(0).mass_x, 0.5);
+  EXPECT_EQ(balance(0).epsilon, 0.1);
+  EXPECT_TRUE(balance(0).relative_epsilon);
+  EXPECT_EQ(balance(0).iterations, 10);
+  EXPECT_EQ(balance(1).cost, TransportCost::kEuclidean);
+  EXPECT_EQ(balance(1).mass_x, 0.2);
+  EXPECT_EQ(balance(1).epsilon, 0.5);
+  const std::string text = config::CanonicalText(config);
+  EXPECT_EQ(config::CanonicalText(Parse(text)), text);
+  EXPECT_THAT(text, HasSubstr("treated_mass: 0.2"));
+  // Nothing is added to configurations that do not ask for it, nor to their fingerprints.
+  EXPECT_FALSE(config.net().representation().has_treated_mass());
+}
+
+TEST(CausalLineTest, TransportWithSlackBalancesARepresentationFromStartToEnd) {
+  CausalConfig config = Parse(R"(
+    data { honest { n: 400 kappa: 2 } }
+    net { trunk: [16, 16] head: [8] steps: 400 batch_size: 100 learning_rate: 0.003 evaluate_every: 50 }
+    methods { name: "none" net {} }
+    methods { name: "slack" net { alpha: 3 representation { distance: SLACK_SINKHORN cost: EUCLIDEAN } } })");
+  ASSERT_TRUE(CausalLine().FinishConfig(config).ok());
+  for (int seed = 0; seed < 3; ++seed) {
+    const auto units = Units(config, seed);
+    for (const auto& unit : units) ASSERT_TRUE(unit->Advance(10000).ok());
+    const double without = Metric(*units[0], "representation_smd");
+    EXPECT_GT(without, 0.1);
+    EXPECT_LT(Metric(*units[1], "representation_smd"), 0.7 * without);
+  }
 }
 
 TEST(CausalLineTest, ARunSaysWhatNetworksSawAndEstimatesWithoutTruth) {
