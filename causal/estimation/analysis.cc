@@ -15,12 +15,14 @@
 #include "causal/estimation/estimate_units.h"
 #include "causal/estimators/baselines.h"
 #include "causal/models/bootstrap.h"
+#include "causal/models/cluster_draw.h"
 #include "common/base/logging.h"
 #include "common/base/status_macros.h"
 #include "common/population/scheduler.h"
 #include "common/random/stream.h"
 #include "common/stats/normal.h"
 #include "common/stats/robust.h"
+#include "common/stats/student_t.h"
 
 namespace perennial::causal {
 namespace {
@@ -105,10 +107,14 @@ absl::StatusOr<std::vector<EffectRow>> EffectsOf(const Observations& observation
 // What needs no folds.
 absl::StatusOr<std::vector<EffectRow>> BaselinesOf(const Observations& observations, double level) {
   std::vector<EffectRow> effects;
-  for (const Estimand estimand : {Estimand::kAte, Estimand::kAtt}) {
-    for (const Baseline baseline : {Baseline::kNaive, Baseline::kOls1, Baseline::kOls2}) {
-      const absl::StatusOr<std::vector<Estimate>> estimates =
-          BaselineEffects(observations, baseline, estimand, level);
+  for (const Baseline baseline : {Baseline::kNaive, Baseline::kOls1, Baseline::kOls2}) {
+    absl::StatusOr<std::vector<Estimate>> estimates =
+        BaselineEffects(observations, baseline, Estimand::kAte, level);
+    for (const Estimand estimand : {Estimand::kAte, Estimand::kAtt}) {
+      // The others tell no difference.
+      if (estimand == Estimand::kAtt && baseline == Baseline::kOls2) {
+        estimates = BaselineEffects(observations, baseline, estimand, level);
+      }
       if (!estimates.ok()) return base::WithContext(estimates.status(), BaselineName(baseline));
       for (int arm = 1; arm < observations.arms; ++arm) {
         effects.push_back({arm, estimand, baseline, (*estimates)[arm - 1]});
@@ -225,7 +231,7 @@ absl::Status TakeDiagnostics(const Observations& observations, const AnalysisOpt
           std::pair("model", std::span<const double>(effect))}) {
       PERENNIAL_ASSIGN_OR_RETURN(
           const Estimate excess,
-          ExcessEffectLoss(predicted, scores, observations.cluster, options.level));
+          ExcessEffectLoss(predicted, scores, fold_of, observations.cluster, options.level));
       of_arm.effect_loss.push_back({name, excess});
     }
     if (options.lower_is_better) {
@@ -454,7 +460,12 @@ absl::Status TakeBootstrap(const std::vector<std::optional<std::vector<std::vect
                                           " bootstrap replicates failed, one so"));
   }
   const double factor = HalfSampleFactor(observations);
-  const double z = stats::NormalQuantile(0.5 + options.level / 2);
+  // As of all intervals here (estimators/average_effect.h).
+  const double z =
+      observations.cluster.empty()
+          ? stats::NormalQuantile(0.5 + options.level / 2)
+          : stats::StudentTQuantile(0.5 + options.level / 2,
+                                    static_cast<double>(ClusterCount(observations) - 1));
   for (const Estimand estimand : {Estimand::kAte, Estimand::kAtt}) {
     for (int arm = 1; arm < observations.arms; ++arm) {
       std::vector<double> values;
@@ -476,7 +487,7 @@ std::string VerdictOf(const RefutationRow& row) {
   const auto runs = static_cast<int>(row.runs.size());
   const std::string change = row.name == "placebo"         ? "arms shuffled"
                              : row.name == "dummy_outcome" ? "outcomes shuffled"
-                             : row.name == "subset"        ? "four fifths of the units"
+                             : row.name == "subset"        ? "four fifths of the data"
                                                            : "a covariate of noise more";
   const std::string off =
       row.off == 0

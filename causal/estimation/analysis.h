@@ -123,7 +123,7 @@ struct BootstrapRow {
   int arm;
   Estimand estimand;
   double standard_error;
-  double low;  // Of the estimate, by this error and the normal distribution.
+  double low;  // Of the estimate, by this error and the normal distribution, or with clusters t.
   double high;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <iterator>
 #include <map>
 #include <numeric>
@@ -125,6 +126,32 @@ double FitBytes(EffectModelKind model, int64_t units, int64_t covariates, int ar
   return 3.5 * row * n + per_unit;
 }
 
+// [arms], of how many clusters, or units, each has some.
+std::vector<int64_t> PlacesOfArms(const Observations& observations) {
+  if (!observations.cluster.empty()) return ClustersOfArms(observations);
+  std::vector<int64_t> units(observations.arms);
+  for (const int32_t arm : observations.treatment) ++units[arm];
+  return units;
+}
+
+// A draw in which no arm that is in two places is left with less, for folds need one outside each
+// of them: the first in nearly all cases.
+Observations Drawn(const Observations& observations, const std::function<Observations()>& draw) {
+  constexpr int kMostDraws = 1000;
+  const std::vector<int64_t> before = PlacesOfArms(observations);
+  Observations drawn = draw();
+  for (int i = 1; i < kMostDraws; ++i) {
+    const std::vector<int64_t> places = PlacesOfArms(drawn);
+    bool enough = true;
+    for (size_t arm = 0; arm < places.size(); ++arm) {
+      enough = enough && places[arm] >= std::min<int64_t>(2, before[arm]);
+    }
+    if (enough) break;
+    drawn = draw();
+  }
+  return drawn;
+}
+
 }  // namespace
 
 absl::Status CheckDraws(const Observations& observations, int folds, bool bootstrap, bool refute,
@@ -179,10 +206,12 @@ Observations Refuted(PartKind kind, const Observations& observations, random::St
       return Select(observations, FourFifthsOfClusters(observations, stream));
     }
     const auto n = static_cast<double>(observations.size());
-    std::vector<int32_t> rows = stream.Sample(static_cast<int32_t>(observations.size()),
-                                              static_cast<int32_t>(std::ceil(kSubset * n)));
-    std::ranges::sort(rows);
-    return Select(observations, rows);
+    return Drawn(observations, [&] {
+      std::vector<int32_t> rows = stream.Sample(static_cast<int32_t>(observations.size()),
+                                                static_cast<int32_t>(std::ceil(kSubset * n)));
+      std::ranges::sort(rows);
+      return Select(observations, rows);
+    });
   }
   if (kind == PartKind::kRandomCause) {
     const int64_t n = observations.size();
@@ -202,12 +231,15 @@ Observations Refuted(PartKind kind, const Observations& observations, random::St
     }
     return changed;
   }
-  Observations changed = observations;
   if (kind == PartKind::kPlacebo) {
-    ShuffleArms(changed, stream);
-  } else {
-    stream.Shuffle(std::span<double>(changed.outcome));
+    return Drawn(observations, [&] {
+      Observations changed = observations;
+      ShuffleArms(changed, stream);
+      return changed;
+    });
   }
+  Observations changed = observations;
+  stream.Shuffle(std::span<double>(changed.outcome));
   return changed;
 }
 

@@ -112,7 +112,8 @@ class EstimatePart final : public population::Unit {
   PartResult result_;
 };
 
-// Whether all that is drawn can be cross-fitted, so that no part fails for want of an arm: halves
+// Whether all that is drawn can be cross-fitted, so that of two arms none is wanting in a part (of
+// more, large clusters can still leave one in a single fold): halves
 // of the units, or clusters, have to fill the folds, and to hold each arm twice, for which it has
 // to be in 3 units, or 4 clusters; four fifths have to fill the folds. The error of a ranking takes
 // halves of 4 clusters at least in any case. InvalidArgument that says what to give or leave out;

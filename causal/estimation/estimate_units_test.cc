@@ -115,6 +115,37 @@ TEST(Refuted, APlaceboOfArmsThatVaryWithinClustersIsOfUnits) {
   EXPECT_EQ(placebo.treatment, arms);
 }
 
+// Five units of an arm: one or none of them is left in one draw of a hundred and fifty.
+TEST(Refuted, ASubsetOfUnitsLeavesTwoOfAnArm) {
+  Observations o = ByCluster(20, 1, 5, 1);
+  o.cluster.clear();
+  for (uint64_t seed = 0; seed < 2000; ++seed) {
+    const Observations subset = Refuted(PartKind::kSubset, o, random::Stream(seed));
+    ASSERT_EQ(subset.size(), 80);
+    ASSERT_GE(std::ranges::count(subset.treatment, 1), 2) << seed;
+  }
+}
+
+// One cluster of 80 units and five of 4; five units are treated, in three of the clusters.
+TEST(Refuted, APlaceboLeavesArmsInTwoClusters) {
+  Observations o;
+  o.covariate_names = {"x"};
+  for (int i = 0; i < 100; ++i) {
+    o.covariates.push_back(i);
+    o.outcome.push_back(i);
+    o.cluster.push_back(i < 80 ? 0 : 1 + (i - 80) / 4);
+    o.treatment.push_back(i < 3 || i == 80 || i == 84 ? 1 : 0);
+  }
+  for (uint64_t seed = 0; seed < 300; ++seed) {
+    const Observations placebo = Refuted(PartKind::kPlacebo, o, random::Stream(seed));
+    std::set<int32_t> clusters;
+    for (int i = 0; i < 100; ++i) {
+      if (placebo.treatment[i] == 1) clusters.insert(placebo.cluster[i]);
+    }
+    ASSERT_GE(clusters.size(), 2u) << seed;
+  }
+}
+
 TEST(Refuted, ASubsetIsOfWholeClustersAndLeavesNoArmOut) {
   const Observations o = ByCluster(20, 2, 3, 1);
   for (uint64_t seed = 0; seed < 100; ++seed) {

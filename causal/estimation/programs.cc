@@ -181,8 +181,8 @@ const base::FlagSet<EstimateLine>& EstimateFlags() {
        [](const auto& v, auto& line) {
          return SetWhole("repeats", v, 1, 100, line.analysis.repeats);
        }},
-      {"bootstrap", "N", "Repeats all on N halves of the units, drawn by\nchance: intervals that "
-                         "count every step, and errors\nof units' effects.",
+      {"bootstrap", "N", "Repeats all on N halves of the units, or of the\nclusters, drawn by chance: "
+                         "intervals that count every\nstep, and errors of units' effects.",
        [](const auto& v, auto& line) {
          return SetWhole("bootstrap", v, 20, 100000, line.analysis.bootstrap);
        }},
@@ -328,10 +328,8 @@ absl::string_view BytesOf(const std::vector<T>& values) {
   return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
 }
 
-// Of how models are fitted: another where they would give other numbers for the same settings.
-constexpr absl::string_view kModelVersion = "2";
-// Likewise of what is drawn or fitted where there are clusters.
-constexpr absl::string_view kClusterVersion = "2";
+// Of how numbers come about: another where the same settings would give others.
+constexpr absl::string_view kModelVersion = "3";
 
 // Of all that the numbers depend on.
 std::string FingerprintOf(const Encoded& encoded, const AnalysisOptions& options) {
@@ -342,7 +340,6 @@ std::string FingerprintOf(const Encoded& encoded, const AnalysisOptions& options
   digest.Update(BytesOf(encoded.observations.treatment));
   digest.Update(BytesOf(encoded.observations.outcome));
   digest.Update(BytesOf(encoded.observations.cluster));
-  if (!encoded.observations.cluster.empty()) digest.Update(kClusterVersion);
   digest.Update(BytesOf(encoded.rows));
   digest.Update(absl::StrCat(EffectModelName(options.model), " ", EstimatorName(options.estimator),
                              " ", options.folds, " ", options.repeats, " ", options.bootstrap, " ",

@@ -38,8 +38,9 @@ namespace perennial::causal {
 Observations HalfSample(const Observations& observations, random::Stream stream);
 
 // sqrt(m / (n - m)) where m of n units, or clusters, are drawn: 1, but for odd numbers. Needs an
-// arm of two units, or two clusters (CHECK). How many units are in an arm, or clusters are of a
-// kind, is the same in all draws, so that their chance has no part in the errors.
+// arm of two units, or two clusters (CHECK). How many units are in an arm is the same in all draws,
+// and how many clusters are of a kind hardly varies, so that their chance has no part in the
+// errors.
 double HalfSampleFactor(const Observations& observations);
 
 // Means and squares of effects [arms - 1][n] over replicates, taken in the order of their numbers,

@@ -37,6 +37,26 @@ absl::Status CheckWeight(absl::string_view name, double value) {
       absl::StrCat(name, " = ", value, ": must be a number of at least 0"));
 }
 
+// Of each row of a and b, the sum of products in the order of the columns. Rows go side by side,
+// for one sum waits for itself.
+template <typename T>
+void RowDots(MatrixView<const T> a, MatrixView<const T> b, std::span<double> sums) {
+  constexpr int64_t kSide = 8;
+  int64_t r = 0;
+  for (; r + kSide <= a.rows; r += kSide) {
+    double side[kSide] = {};
+    for (int64_t c = 0; c < a.columns; ++c) {
+      for (int64_t k = 0; k < kSide; ++k) side[k] += double{a(r + k, c)} * b(r + k, c);
+    }
+    std::copy_n(side, kSide, sums.begin() + r);
+  }
+  for (; r < a.rows; ++r) {
+    double sum = 0;
+    for (int64_t c = 0; c < a.columns; ++c) sum += double{a(r, c)} * b(r, c);
+    sums[r] = sum;
+  }
+}
+
 // Of rows that need not be all of the block's.
 template <typename T>
 MatrixView<T> Part(MatrixView<T> block, const nn::RowRange& of_block, const nn::RowRange& part) {
@@ -111,6 +131,7 @@ Objective<T>::Objective(const EffectNetwork& network, const ObjectiveOptions& op
       unit_.resize(max_rows * width);
       unit_gradient_.resize(max_rows * width);
       length_.resize(max_rows);
+      row_dots_.resize(max_rows);
     }
   }
   if (options.beta > 0) {
@@ -242,10 +263,9 @@ double Objective<T>::Balance(const BatchLayout& layout, nn::Workspace<T>& worksp
   MatrixView<T> compared_gradient = gradient;
   if (options_.unit_length) {
     const MatrixView<T> unit = {unit_.data(), rows, width, width};
+    RowDots<T>(features, features, row_dots_);
     for (int64_t r = 0; r < rows; ++r) {
-      double squares = 0;
-      for (int64_t c = 0; c < width; ++c) squares += double{features(r, c)} * features(r, c);
-      length_[r] = static_cast<T>(std::sqrt(squares));
+      length_[r] = static_cast<T>(std::sqrt(row_dots_[r]));
       const T inverse = length_[r] > 0 ? 1 / length_[r] : 0;
       for (int64_t c = 0; c < width; ++c) unit(r, c) = features(r, c) * inverse;
     }
@@ -265,13 +285,12 @@ double Objective<T>::Balance(const BatchLayout& layout, nn::Workspace<T>& worksp
                 kernels::SubRows(compared_gradient, control.begin, control.size()));
   }
   if (options_.unit_length) {
+    RowDots<T>(compared, compared_gradient, row_dots_);
     for (int64_t r = 0; r < rows; ++r) {
       if (!(length_[r] > 0)) continue;
       const T* u = compared.row(r);
       const T* g = compared_gradient.row(r);
-      double along = 0;
-      for (int64_t c = 0; c < width; ++c) along += double{u[c]} * g[c];
-      const T part = static_cast<T>(along);
+      const T part = static_cast<T>(row_dots_[r]);
       const T inverse = 1 / length_[r];
       for (int64_t c = 0; c < width; ++c) gradient(r, c) = (g[c] - part * u[c]) * inverse;
     }

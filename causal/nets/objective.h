@@ -144,6 +144,7 @@ class Objective {
   kernels::AlignedVector<T> unit_;  // Representations at unit length, and their gradient.
   kernels::AlignedVector<T> unit_gradient_;
   std::vector<T> length_;
+  std::vector<double> row_dots_;
   std::vector<T> h0_, h0_gradient_;             // Control outcomes on the scale of D1.
   std::vector<T> x_, y_, y_weights_, gx_, gy_;  // A stratum's.
   std::vector<int32_t> x_rows_, y_rows_;        // Where there are no strata.

@@ -601,10 +601,12 @@ void ExperimentRun::WeighUnits() {
 Progress::Done ExperimentRun::Sum() const {
   Progress::Done done;
   for (const Live& live : units_) {
-    done.fraction += live.weight * live.progress / weight_;
+    done.fraction += live.weight * live.progress;
     done.units += live.progress;
     done.flops += live.unit->plan().total_flops() * live.progress;
   }
+  // Summed as weight_ is: what is whole is 1 to the last bit.
+  done.fraction /= weight_;
   return done;
 }
 
