@@ -69,6 +69,12 @@ struct Answer {
   std::vector<double> x, y;  // The gradients.
 };
 
+void ExpectGradients(const Answer& answer, const std::vector<double>& x,
+                     const std::vector<double>& y, double tolerance) {
+  for (size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(answer.x[i], x[i], tolerance);
+  for (size_t i = 0; i < y.size(); ++i) EXPECT_NEAR(answer.y[i], y[i], tolerance);
+}
+
 // By a Discrepancy with more room than needed.
 template <typename T = double>
 Answer Evaluate(const DiscrepancyConfig& config, const Problem& p) {
@@ -226,10 +232,8 @@ TEST(Discrepancy, SinkhornAgreesWithPot) {
                                       .debiased = debiased},
                                      p);
       EXPECT_NEAR(answer.value, debiased ? row.divergence : row.value, 1e-12);
-      const auto& x = debiased ? row.divergence_x : row.gradient_x;
-      const auto& y = debiased ? row.divergence_y : row.gradient_y;
-      for (size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(answer.x[i], x[i], 1e-11);
-      for (size_t i = 0; i < y.size(); ++i) EXPECT_NEAR(answer.y[i], y[i], 1e-11);
+      ExpectGradients(answer, debiased ? row.divergence_x : row.gradient_x,
+                      debiased ? row.divergence_y : row.gradient_y, 1e-11);
     }
   }
 }
@@ -260,14 +264,8 @@ TEST(Discrepancy, SlackSinkhornIsTheFormOfThePublicCode) {
     const Answer answer = Evaluate(config, p), single = Evaluate<float>(config, p);
     EXPECT_NEAR(answer.value, row.value, 1e-12 * row.value);
     EXPECT_NEAR(single.value, row.value, 3e-5 * row.value);
-    for (size_t i = 0; i < row.x.size(); ++i) {
-      EXPECT_NEAR(answer.x[i], row.gradient_x[i], 1e-12);
-      EXPECT_NEAR(single.x[i], row.gradient_x[i], 3e-5);
-    }
-    for (size_t j = 0; j < row.y.size(); ++j) {
-      EXPECT_NEAR(answer.y[j], row.gradient_y[j], 1e-12);
-      EXPECT_NEAR(single.y[j], row.gradient_y[j], 3e-5);
-    }
+    ExpectGradients(answer, row.gradient_x, row.gradient_y, 1e-12);
+    ExpectGradients(single, row.gradient_x, row.gradient_y, 3e-5);
   }
 }
 

@@ -10,9 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/logging.h"
 #include "common/base/status_macros.h"
-#include "common/stats/normal.h"
 #include "common/stats/samples.h"
-#include "common/stats/student_t.h"
 
 namespace perennial::causal {
 namespace {
@@ -300,10 +298,7 @@ absl::StatusOr<Bounds> AipwBounds(const Sample& sample, const Predictions& predi
 absl::StatusOr<Bounds> IntervalOf(const Bounds& bounds, const Sample& sample, double level) {
   PERENNIAL_RETURN_IF_ERROR(stats::CheckLevel(level));
   const std::set<int32_t> clusters(sample.cluster.begin(), sample.cluster.end());
-  const double quantile =
-      clusters.size() < 2
-          ? stats::NormalQuantile((1 + level) / 2)
-          : stats::StudentTQuantile((1 + level) / 2, static_cast<double>(clusters.size() - 1));
+  const double quantile = IntervalQuantile(level, std::ssize(clusters));
   return Bounds{.low = bounds.low - quantile * bounds.low_error,
                 .high = bounds.high + quantile * bounds.high_error,
                 .low_error = bounds.low_error,

@@ -16,13 +16,12 @@
 #include "causal/estimators/baselines.h"
 #include "causal/models/bootstrap.h"
 #include "causal/models/cluster_draw.h"
+#include "causal/models/cross_fit.h"
 #include "common/base/logging.h"
 #include "common/base/status_macros.h"
 #include "common/population/scheduler.h"
 #include "common/random/stream.h"
-#include "common/stats/normal.h"
 #include "common/stats/robust.h"
-#include "common/stats/student_t.h"
 
 namespace perennial::causal {
 namespace {
@@ -108,46 +107,34 @@ absl::StatusOr<std::vector<EffectRow>> EffectsOf(const Observations& observation
 absl::StatusOr<std::vector<EffectRow>> BaselinesOf(const Observations& observations, double level) {
   std::vector<EffectRow> effects;
   for (const Baseline baseline : {Baseline::kNaive, Baseline::kOls1, Baseline::kOls2}) {
-    absl::StatusOr<std::vector<Estimate>> estimates =
-        BaselineEffects(observations, baseline, Estimand::kAte, level);
+    const absl::StatusOr<BaselineEstimates> estimates =
+        BaselineEffects(observations, baseline, level);
+    if (!estimates.ok()) return base::WithContext(estimates.status(), BaselineName(baseline));
     for (const Estimand estimand : {Estimand::kAte, Estimand::kAtt}) {
-      // The others tell no difference.
-      if (estimand == Estimand::kAtt && baseline == Baseline::kOls2) {
-        estimates = BaselineEffects(observations, baseline, estimand, level);
-      }
-      if (!estimates.ok()) return base::WithContext(estimates.status(), BaselineName(baseline));
       for (int arm = 1; arm < observations.arms; ++arm) {
-        effects.push_back({arm, estimand, baseline, (*estimates)[arm - 1]});
+        effects.push_back({arm, estimand, baseline, estimates->Of(estimand)[arm - 1]});
       }
     }
   }
   return effects;
 }
 
-// Effects [arms - 1][n] by a regression in each arm of the other folds.
-absl::StatusOr<std::vector<std::vector<double>>> LinearOutOfFold(const Observations& observations,
-                                                                 std::span<const int32_t> fold_of,
-                                                                 int folds,
-                                                                 const random::Stream& stream) {
-  std::vector<std::vector<double>> effect(observations.arms - 1,
-                                          std::vector<double>(observations.size()));
+// By a regression in each arm of the other folds.
+absl::StatusOr<Predictions> LinearOutOfFold(const Observations& observations,
+                                            std::span<const int32_t> fold_of, int folds,
+                                            const random::Stream& stream) {
+  Predictions out_of_fold;
   for (int fold = 0; fold < folds; ++fold) {
-    std::vector<int32_t> rows[2];
-    for (size_t i = 0; i < fold_of.size(); ++i) {
-      rows[fold_of[i] == fold ? 1 : 0].push_back(static_cast<int32_t>(i));
-    }
     PERENNIAL_ASSIGN_OR_RETURN(
-        const auto fit, Ols2()({.observations = Select(observations, rows[0]), .stream = stream}));
+        const auto fit,
+        Ols2()({.observations = Select(observations, RowsOfFold(fold_of, fold, false)),
+                .stream = stream}));
     PERENNIAL_RETURN_IF_ERROR(fit->Advance(1));
-    const Observations units = Select(observations, rows[1]);
+    const Observations units = Select(observations, RowsOfFold(fold_of, fold, true));
     PERENNIAL_ASSIGN_OR_RETURN(const Predictions predictions, fit->Predict(units.x()));
-    for (size_t a = 0; a < effect.size(); ++a) {
-      for (size_t i = 0; i < rows[1].size(); ++i) {
-        effect[a][rows[1][i]] = predictions.effect[a][i];
-      }
-    }
+    ScatterFold(predictions, fold_of, fold, out_of_fold);
   }
-  return effect;
+  return out_of_fold;
 }
 
 double DeviationOf(std::span<const double> values) {
@@ -173,7 +160,7 @@ absl::Status TakeDiagnostics(const Observations& observations, const AnalysisOpt
   const Sample sample = SampleOf(observations);
   PERENNIAL_ASSIGN_OR_RETURN(const std::vector<float> representation,
                              analysis.model->Representation(observations.x()));
-  PERENNIAL_ASSIGN_OR_RETURN(const auto linear,
+  PERENNIAL_ASSIGN_OR_RETURN(const Predictions linear,
                              LinearOutOfFold(observations, fold_of, options.folds, stream));
   const std::vector<double> none(observations.size());
   for (int arm = 1; arm < observations.arms; ++arm) {
@@ -227,7 +214,8 @@ absl::Status TakeDiagnostics(const Observations& observations, const AnalysisOpt
                                AipwScores(sample, analysis.out_of_fold, arm));
     std::vector<double> effect = analysis.out_of_fold.effect[arm - 1];
     for (const auto& [name, predicted] :
-         {std::pair("null", std::span(none)), std::pair("ols_2", std::span(linear[arm - 1])),
+         {std::pair("null", std::span(none)),
+          std::pair("ols_2", std::span<const double>(linear.effect[arm - 1])),
           std::pair("model", std::span<const double>(effect))}) {
       PERENNIAL_ASSIGN_OR_RETURN(
           const Estimate excess,
@@ -460,12 +448,8 @@ absl::Status TakeBootstrap(const std::vector<std::optional<std::vector<std::vect
                                           " bootstrap replicates failed, one so"));
   }
   const double factor = HalfSampleFactor(observations);
-  // As of all intervals here (estimators/average_effect.h).
-  const double z =
-      observations.cluster.empty()
-          ? stats::NormalQuantile(0.5 + options.level / 2)
-          : stats::StudentTQuantile(0.5 + options.level / 2,
-                                    static_cast<double>(ClusterCount(observations) - 1));
+  const double z = IntervalQuantile(options.level,
+                                    observations.cluster.empty() ? 0 : ClusterCount(observations));
   for (const Estimand estimand : {Estimand::kAte, Estimand::kAtt}) {
     for (int arm = 1; arm < observations.arms; ++arm) {
       std::vector<double> values;

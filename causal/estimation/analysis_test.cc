@@ -202,12 +202,13 @@ TEST(AnalysisTest, BaselinesStandBesideTheEstimates) {
   const Analysis analysis = AnalysisOf(o, {.model = EffectModelKind::kLinear, .level = 0.9});
   for (const Estimand estimand : {Estimand::kAte, Estimand::kAtt}) {
     for (const Baseline baseline : {Baseline::kNaive, Baseline::kOls1, Baseline::kOls2}) {
-      const auto effects = BaselineEffects(o, baseline, estimand, 0.9);
+      const auto effects = BaselineEffects(o, baseline, 0.9);
       ASSERT_TRUE(effects.ok());
       for (int arm = 1; arm < 3; ++arm) {
         const Estimate& estimate = analysis.Of(arm, estimand, baseline);
-        EXPECT_EQ(estimate.value, effects->at(arm - 1).value) << BaselineName(baseline);
-        EXPECT_EQ(estimate.low, effects->at(arm - 1).low);
+        EXPECT_EQ(estimate.value, effects->Of(estimand).at(arm - 1).value)
+            << BaselineName(baseline);
+        EXPECT_EQ(estimate.low, effects->Of(estimand).at(arm - 1).low);
         // Outcomes are linear, so all but the naive one are right.
         EXPECT_EQ(std::abs(estimate.value - arm) < 4 * estimate.standard_error,
                   baseline != Baseline::kNaive);

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "causal/models/bootstrap.h"
 #include "causal/models/cluster_draw.h"
+#include "causal/models/cross_fit.h"
 #include "causal/nets/effect_network.h"
 #include "common/base/logging.h"
 #include "common/base/status_macros.h"
@@ -30,23 +31,15 @@ constexpr int64_t kLeastClusters = 4;
 
 using Columns = std::vector<std::vector<double>>;
 
-std::vector<int32_t> RowsOf(std::span<const int32_t> fold_of, int fold, bool in_fold) {
-  std::vector<int32_t> rows;
-  for (size_t i = 0; i < fold_of.size(); ++i) {
-    if ((fold_of[i] == fold) == in_fold) rows.push_back(static_cast<int32_t>(i));
-  }
-  return rows;
-}
-
 // For the units of the fold, in their order, by a model fitted to the others.
 absl::StatusOr<Predictions> PredictFold(const Observations& observations,
                                         std::span<const int32_t> fold_of, int fold,
                                         const PartSetting& setting, const random::Stream& stream) {
   PERENNIAL_ASSIGN_OR_RETURN(
       const EffectModel model,
-      EffectModel::Fit(setting.model, Select(observations, RowsOf(fold_of, fold, false)),
+      EffectModel::Fit(setting.model, Select(observations, RowsOfFold(fold_of, fold, false)),
                        stream.Split("fold").Split(static_cast<uint64_t>(fold)), setting.stop));
-  const Observations units = Select(observations, RowsOf(fold_of, fold, true));
+  const Observations units = Select(observations, RowsOfFold(fold_of, fold, true));
   return model.Predict(units.x());
 }
 
@@ -159,11 +152,10 @@ absl::Status CheckDraws(const Observations& observations, int folds, bool bootst
   const bool clustered = !observations.cluster.empty();
   const char* const thing = clustered ? "cluster" : "unit";
   const std::string things = absl::StrCat(thing, "s");
-  std::vector<int64_t> of_arm(observations.arms);
+  const std::vector<int64_t> of_arm = PlacesOfArms(observations);
   int64_t all = observations.size();
   int64_t half = 0;
   if (clustered) {
-    of_arm = ClustersOfArms(observations);
     all = ClusterCount(observations);
     half = (all + 1) / 2;
     if (all < kLeastClusters) {
@@ -172,7 +164,6 @@ absl::Status CheckDraws(const Observations& observations, int folds, bool bootst
                        kLeastClusters, " are needed"));
     }
   } else {
-    for (const int32_t arm : observations.treatment) ++of_arm[arm];
     for (const int64_t units : of_arm) half += (units + 1) / 2;
   }
   if (bootstrap) {
@@ -452,19 +443,6 @@ absl::Status EstimatePart::Load(absl::string_view state) {
   own_.reset();
   steps_done_ = plan_.steps;
   return absl::OkStatus();
-}
-
-void ScatterFold(const Predictions& predictions, std::span<const int32_t> fold_of, int fold,
-                 Predictions& all) {
-  const std::vector<int32_t> rows = RowsOf(fold_of, fold, true);
-  for (const auto part : {&Predictions::effect, &Predictions::outcome, &Predictions::propensity}) {
-    const Columns& of_fold = predictions.*part;
-    Columns& columns = all.*part;
-    columns.resize(of_fold.size(), std::vector<double>(fold_of.size()));
-    for (size_t c = 0; c < of_fold.size(); ++c) {
-      for (size_t i = 0; i < rows.size(); ++i) columns[c][rows[i]] = of_fold[c][i];
-    }
-  }
 }
 
 }  // namespace perennial::causal

@@ -127,10 +127,6 @@ Observations Refuted(PartKind kind, const Observations& observations, random::St
 // What the folds of a draw, 0 .. repeats - 1, and the fits to them are drawn from.
 random::Stream CrossFitStream(const random::Stream& stream, int repeat);
 
-// Predictions for the units of a fold, in their order, to their places among all.
-void ScatterFold(const Predictions& predictions, std::span<const int32_t> fold_of, int fold,
-                 Predictions& all);
-
 // What a part of the kind takes, at most, for so many units, covariates and arms, beyond the
 // observations themselves.
 double PartBytes(PartKind kind, EffectModelKind model, int64_t units, int64_t covariates, int arms);

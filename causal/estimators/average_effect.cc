@@ -395,6 +395,12 @@ absl::Status CheckInputs(const Sample& sample, const Predictions& predictions,
 
 }  // namespace
 
+double IntervalQuantile(double level, int64_t clusters) {
+  const double probability = (1 + level) / 2;
+  return clusters < 2 ? stats::NormalQuantile(probability)
+                      : stats::StudentTQuantile(probability, static_cast<double>(clusters - 1));
+}
+
 absl::StatusOr<Estimate> EstimateFromInfluence(double value, std::span<const double> influence,
                                                std::span<const int32_t> cluster, double level) {
   PERENNIAL_RETURN_IF_ERROR(stats::CheckLevel(level));
@@ -416,8 +422,8 @@ absl::StatusOr<Estimate> EstimateFromInfluence(double value, std::span<const dou
     for (const auto& [id, sum] : sums) square += sum * sum;
   }
   const double error = std::sqrt(groups / (groups - 1) * square) / n;
-  const double quantile = cluster.empty() ? stats::NormalQuantile((1 + level) / 2)
-                                          : stats::StudentTQuantile((1 + level) / 2, groups - 1);
+  const double quantile =
+      IntervalQuantile(level, cluster.empty() ? 0 : static_cast<int64_t>(groups));
   return Estimate{.value = value,
                   .standard_error = error,
                   .low = value - quantile * error,
@@ -646,6 +652,14 @@ absl::StatusOr<std::vector<int32_t>> Folds(std::span<const int32_t> treatment, i
     }
   }
   return fold_of_unit;
+}
+
+std::vector<int32_t> RowsOfFold(std::span<const int32_t> fold_of, int fold, bool in_fold) {
+  std::vector<int32_t> rows;
+  for (size_t i = 0; i < fold_of.size(); ++i) {
+    if ((fold_of[i] == fold) == in_fold) rows.push_back(static_cast<int32_t>(i));
+  }
+  return rows;
 }
 
 }  // namespace perennial::causal

@@ -62,6 +62,10 @@ struct Estimate {
 absl::StatusOr<Estimate> EstimateFromInfluence(double value, std::span<const double> influence,
                                                std::span<const int32_t> cluster, double level);
 
+// How many standard errors an interval reaches to either side, at a level in (0, 1): normal, or
+// with two clusters or more Student's t with one degree of freedom less than they are.
+double IntervalQuantile(double level, int64_t clusters);
+
 // What an estimate needs of a sample; somebody else owns it.
 struct Sample {
   std::span<const int32_t> treatment;  // [n], in [0, arms)
@@ -128,6 +132,9 @@ absl::StatusOr<std::vector<int32_t>> Folds(std::span<const int32_t> treatment, i
                                            std::span<const int32_t> cluster,
                                            const random::Stream& stream,
                                            std::span<const std::string> arm_names = {});
+
+// The units in a fold, or those outside it, in their order. fold_of [n].
+std::vector<int32_t> RowsOfFold(std::span<const int32_t> fold_of, int fold, bool in_fold);
 
 }  // namespace perennial::causal
 

@@ -84,23 +84,38 @@ absl::StatusOr<std::vector<Estimate>> OfOneRegression(const Observations& observ
   return estimates;
 }
 
-absl::StatusOr<std::vector<Estimate>> OfOneEach(const Observations& observations, Estimand estimand,
-                                                double level) {
+// What an estimand takes of the regressions.
+struct Target {
+  Estimand estimand;
+  std::vector<std::vector<double>>
+      center;                              // [arms][p], of its units, where regressions are linear.
+  std::vector<double> counts;              // [arms]
+  std::vector<std::vector<double>> terms;  // [arms][n]
+};
+
+Target TargetOf(const Observations& observations, Estimand estimand) {
   const int64_t n = observations.size();
   const int64_t p = observations.features();
-  // The units of each contrast on average, where the regressions are linear.
-  std::vector<std::vector<double>> center(observations.arms, std::vector<double>(p));
-  std::vector<double> counts(observations.arms);
+  Target target = {
+      .estimand = estimand,
+      .center = std::vector<std::vector<double>>(observations.arms, std::vector<double>(p)),
+      .counts = std::vector<double>(observations.arms),
+      .terms = std::vector<std::vector<double>>(observations.arms, std::vector<double>(n))};
   for (int32_t arm = 1; arm < observations.arms; ++arm) {
     for (int64_t i = 0; i < n; ++i) {
       if (!Counts(observations, i, arm, estimand)) continue;
-      ++counts[arm];
-      for (int64_t j = 0; j < p; ++j) center[arm][j] += observations.x()(i, j);
+      ++target.counts[arm];
+      for (int64_t j = 0; j < p; ++j) target.center[arm][j] += observations.x()(i, j);
     }
-    for (double& mean : center[arm]) mean /= counts[arm];
+    for (double& mean : target.center[arm]) mean /= target.counts[arm];
   }
+  return target;
+}
+
+absl::StatusOr<BaselineEstimates> OfOneEach(const Observations& observations, double level) {
+  Target targets[] = {TargetOf(observations, Estimand::kAte),
+                      TargetOf(observations, Estimand::kAtt)};
   std::vector<LinearFit> fits;
-  std::vector<std::vector<double>> terms(observations.arms, std::vector<double>(n));
   std::vector<bool> known(observations.arms);
   for (int32_t arm = 0; arm < observations.arms; ++arm) {
     const std::vector<int32_t> units = UnitsOf(observations, arm);
@@ -109,27 +124,33 @@ absl::StatusOr<std::vector<Estimate>> OfOneEach(const Observations& observations
     if (!fit.ok()) return base::WithContext(fit.status(), absl::StrCat("arm ", arm));
     fits.push_back(*std::move(fit));
     const RobustCovariance covariance(own.x(), own.outcome, fits[arm]);
-    known[arm] = p + 1 < own.size();
-    for (int32_t of = 1; of < observations.arms; ++of) {
-      if (arm != 0 && arm != of) continue;
-      const std::vector<double> noise = covariance.Terms(own.x(), center[of].data());
-      for (size_t i = 0; i < units.size(); ++i) {
-        terms[of][units[i]] += (arm == 0 ? -1 : 1) * noise[i];
+    known[arm] = observations.features() + 1 < own.size();
+    for (Target& target : targets) {
+      for (int32_t of = 1; of < observations.arms; ++of) {
+        if (arm != 0 && arm != of) continue;
+        const std::vector<double> noise = covariance.Terms(own.x(), target.center[of].data());
+        for (size_t i = 0; i < units.size(); ++i) {
+          target.terms[of][units[i]] += (arm == 0 ? -1 : 1) * noise[i];
+        }
       }
     }
   }
-  std::vector<Estimate> estimates;
-  for (int32_t arm = 1; arm < observations.arms; ++arm) {
-    const double value =
-        fits[arm].Predict(center[arm].data()) - fits[0].Predict(center[arm].data());
-    for (int64_t i = 0; i < n; ++i) {
-      if (!Counts(observations, i, arm, estimand)) continue;
-      const double* const row = observations.x().row(i);
-      terms[arm][i] += (fits[arm].Predict(row) - fits[0].Predict(row) - value) / counts[arm];
+  BaselineEstimates estimates;
+  for (Target& target : targets) {
+    std::vector<Estimate>& own = target.estimand == Estimand::kAte ? estimates.ate : estimates.att;
+    for (int32_t arm = 1; arm < observations.arms; ++arm) {
+      const double* const center = target.center[arm].data();
+      const double value = fits[arm].Predict(center) - fits[0].Predict(center);
+      for (int64_t i = 0; i < observations.size(); ++i) {
+        if (!Counts(observations, i, arm, target.estimand)) continue;
+        const double* const row = observations.x().row(i);
+        target.terms[arm][i] +=
+            (fits[arm].Predict(row) - fits[0].Predict(row) - value) / target.counts[arm];
+      }
+      PERENNIAL_ASSIGN_OR_RETURN(own.emplace_back(),
+                                 FromTerms(observations, value, std::move(target.terms[arm]),
+                                           known[0] && known[arm], level));
     }
-    PERENNIAL_ASSIGN_OR_RETURN(
-        estimates.emplace_back(),
-        FromTerms(observations, value, std::move(terms[arm]), known[0] && known[arm], level));
   }
   return estimates;
 }
@@ -141,19 +162,14 @@ const char* BaselineName(Baseline baseline) {
   return kNames[static_cast<int>(baseline)];
 }
 
-absl::StatusOr<std::vector<Estimate>> BaselineEffects(const Observations& observations,
-                                                      Baseline baseline, Estimand estimand,
-                                                      double level) {
+absl::StatusOr<BaselineEstimates> BaselineEffects(const Observations& observations,
+                                                  Baseline baseline, double level) {
   PERENNIAL_RETURN_IF_ERROR(Validate(observations));
-  switch (baseline) {
-    case Baseline::kNaive:
-      return Naive(observations, level);
-    case Baseline::kOls1:
-      return OfOneRegression(observations, level);
-    case Baseline::kOls2:
-      break;
-  }
-  return OfOneEach(observations, estimand, level);
+  if (baseline == Baseline::kOls2) return OfOneEach(observations, level);
+  PERENNIAL_ASSIGN_OR_RETURN(std::vector<Estimate> both,
+                             baseline == Baseline::kNaive ? Naive(observations, level)
+                                                          : OfOneRegression(observations, level));
+  return BaselineEstimates{.ate = both, .att = both};
 }
 
 }  // namespace perennial::causal

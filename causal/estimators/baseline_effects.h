@@ -14,9 +14,9 @@
 // confounding that a regression on covariates does not see, and no bias of a wrong model.
 //
 //   PERENNIAL_ASSIGN_OR_RETURN(
-//       const std::vector<Estimate> effects,
-//       BaselineEffects(observations, Baseline::kOls2, Estimand::kAte, 0.95));
-//   effects[0].value;                                      // of arm 1
+//       const BaselineEstimates effects,
+//       BaselineEffects(observations, Baseline::kOls2, 0.95));
+//   effects.ate[0].value;                                  // of arm 1
 #ifndef PERENNIAL_CAUSAL_ESTIMATORS_BASELINE_EFFECTS_H_
 #define PERENNIAL_CAUSAL_ESTIMATORS_BASELINE_EFFECTS_H_
 
@@ -33,12 +33,21 @@ enum class Baseline { kNaive, kOls1, kOls2 };
 // "naive", "ols_1", "ols_2".
 const char* BaselineName(Baseline baseline);
 
-// [arms - 1], arm a + 1 at a. Penalties are those of Ols1() and Ols2(). Where a regression has as
+// [arms - 1] each, arm a + 1 at a.
+struct BaselineEstimates {
+  std::vector<Estimate> ate;
+  std::vector<Estimate> att;
+
+  const std::vector<Estimate>& Of(Estimand estimand) const {
+    return estimand == Estimand::kAte ? ate : att;
+  }
+};
+
+// Penalties are those of Ols1() and Ols2(). Where a regression has as
 // many columns as rows there is no noise left to tell an error by: error and interval are then NaN.
 // InvalidArgument as Validate's, for a level outside (0, 1), and for a single cluster.
-absl::StatusOr<std::vector<Estimate>> BaselineEffects(const Observations& observations,
-                                                      Baseline baseline, Estimand estimand,
-                                                      double level);
+absl::StatusOr<BaselineEstimates> BaselineEffects(const Observations& observations,
+                                                  Baseline baseline, double level);
 
 }  // namespace perennial::causal
 

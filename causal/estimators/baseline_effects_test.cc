@@ -48,10 +48,10 @@ TEST(BaselineEffects, AgreeWithStatsmodelsAndWholeMatrices) {
            {std::pair(Baseline::kNaive, Estimand::kAte), std::pair(Baseline::kOls1, Estimand::kAtt),
             std::pair(Baseline::kOls2, Estimand::kAte),
             std::pair(Baseline::kOls2, Estimand::kAtt)}) {
-        const auto effects = BaselineEffects(o, baseline, estimand, 0.9);
+        const auto effects = BaselineEffects(o, baseline, 0.9);
         ASSERT_TRUE(effects.ok()) << effects.status();
-        ASSERT_EQ(effects->size(), static_cast<size_t>(row.arms - 1));
-        const Estimate& estimate = (*effects)[arm - 1];
+        ASSERT_EQ(effects->Of(estimand).size(), static_cast<size_t>(row.arms - 1));
+        const Estimate& estimate = effects->Of(estimand)[arm - 1];
         EXPECT_NEAR(estimate.value, row.numbers[next], 1e-9) << BaselineName(baseline) << arm;
         EXPECT_NEAR(estimate.standard_error, row.numbers[next + 1], 1e-9)
             << BaselineName(baseline) << arm;
@@ -101,9 +101,10 @@ TEST(BaselineEffects, IntervalsOfOls2HoldTheEffectAsOftenAsTheySay) {
     for (int seed = 0; seed < kSamples; ++seed) {
       const Observations o = Drawn(seed, clusters);
       const auto holds = [&](Baseline baseline, Estimand estimand, double truth) {
-        const auto effects = BaselineEffects(o, baseline, estimand, 0.95);
+        const auto effects = BaselineEffects(o, baseline, 0.95);
         EXPECT_TRUE(effects.ok());
-        return effects->at(0).low <= truth && truth <= effects->at(0).high ? 1 : 0;
+        const Estimate& estimate = effects->Of(estimand).at(0);
+        return estimate.low <= truth && truth <= estimate.high ? 1 : 0;
       };
       ate += holds(Baseline::kOls2, Estimand::kAte, 1);
       att += holds(Baseline::kOls2, Estimand::kAtt, 1 + treated);
@@ -132,10 +133,8 @@ TEST(BaselineEffects, AreThoseOfTheModelsThatExperimentsCompare) {
       sum[1] += o.treatment[i] * predictions->effect[0][i];
       treated += o.treatment[i];
     }
-    EXPECT_NEAR(BaselineEffects(o, baseline, Estimand::kAte, 0.95)->at(0).value, sum[0] / 200,
-                1e-10);
-    EXPECT_NEAR(BaselineEffects(o, baseline, Estimand::kAtt, 0.95)->at(0).value, sum[1] / treated,
-                1e-10);
+    EXPECT_NEAR(BaselineEffects(o, baseline, 0.95)->ate.at(0).value, sum[0] / 200, 1e-10);
+    EXPECT_NEAR(BaselineEffects(o, baseline, 0.95)->att.at(0).value, sum[1] / treated, 1e-10);
   }
 }
 
@@ -148,21 +147,21 @@ TEST(BaselineEffects, WithoutRowsToSpareThereIsNoError) {
     o.treatment.push_back(i % 2);
     o.outcome.push_back(stream.Normal());
   }
-  const Estimate one = BaselineEffects(o, Baseline::kOls1, Estimand::kAte, 0.95)->at(0);
+  const Estimate one = BaselineEffects(o, Baseline::kOls1, 0.95)->ate.at(0);
   EXPECT_TRUE(std::isfinite(one.standard_error)) << "8 columns of 12 rows";
-  const Estimate each = BaselineEffects(o, Baseline::kOls2, Estimand::kAte, 0.95)->at(0);
+  const Estimate each = BaselineEffects(o, Baseline::kOls2, 0.95)->ate.at(0);
   EXPECT_TRUE(std::isfinite(each.value));
   EXPECT_TRUE(std::isnan(each.standard_error) && std::isnan(each.low)) << "7 columns of 6 rows";
 }
 
 TEST(BaselineEffects, NameBadInput) {
   Observations o = Drawn(1, true);
-  EXPECT_FALSE(BaselineEffects(o, Baseline::kOls1, Estimand::kAte, 1).ok());
+  EXPECT_FALSE(BaselineEffects(o, Baseline::kOls1, 1).ok());
   o.cluster.assign(o.size(), 0);
-  EXPECT_THAT(BaselineEffects(o, Baseline::kOls2, Estimand::kAte, 0.95).status().message(),
+  EXPECT_THAT(BaselineEffects(o, Baseline::kOls2, 0.95).status().message(),
               HasSubstr("one cluster"));
   o.outcome[3] = NAN;
-  EXPECT_FALSE(BaselineEffects(o, Baseline::kNaive, Estimand::kAte, 0.95).ok());
+  EXPECT_FALSE(BaselineEffects(o, Baseline::kNaive, 0.95).ok());
 }
 
 }  // namespace

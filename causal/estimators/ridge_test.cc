@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "causal/estimators/clustered_rows.h"
 #include "common/random/stream.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -223,22 +224,11 @@ TEST(FitRidge, OneClusterAloneAndClustersOfARowAreAsNone) {
 TEST(FitRidge, WithClustersColumnsOfTheClusterAreNotTrustedTooMuch) {
   double error[2] = {};
   for (uint64_t seed = 0; seed < 20; ++seed) {
-    random::Stream stream(100 + seed);
-    Data data = {.p = 8};
-    std::vector<int32_t> cluster;
-    for (int32_t c = 0; c < 20; ++c) {
-      std::vector<double> levels(8);
-      for (double& level : levels) level = stream.Normal();
-      const double shared = stream.Normal();
-      for (int i = 0; i < 25; ++i) {
-        data.x.insert(data.x.end(), levels.begin(), levels.end());
-        data.y.push_back(shared + stream.Normal());
-        cluster.push_back(c);
-      }
-    }
+    const ClusteredRows rows = DrawClusteredRows(random::Stream(100 + seed));
+    const Data data = {.x = rows.x, .y = rows.y, .p = 8};
     for (const bool clustered : {false, true}) {
       const auto fit = FitRidge(data.view(), data.y, {}, {.cross_validation = true},
-                                clustered ? cluster : std::vector<int32_t>());
+                                clustered ? rows.cluster : std::vector<int32_t>());
       // Of clusters that are not seen: the squares of the coefficients, on levels of variance 1.
       for (const double b : fit->coefficients) error[clustered ? 1 : 0] += b * b;
     }

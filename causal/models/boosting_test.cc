@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "causal/estimators/clustered_rows.h"
 #include "causal/estimators/ridge.h"
 #include "common/testing/mutation.h"
 #include "gmock/gmock.h"
@@ -466,22 +467,11 @@ TEST(BoostingTest, FromALinearStartTheLineKnowsOfClusters) {
   };
   double moved[2] = {};  // Of lines of a part of the units.
   for (uint64_t seed = 0; seed < 5; ++seed) {
-    Data data{.columns = 8};
-    random::Stream stream(seed);
-    std::vector<int32_t> cluster;
-    for (int32_t c = 0; c < 20; ++c) {
-      std::vector<double> levels(8);
-      for (double& level : levels) level = stream.Normal();
-      const double shared = stream.Normal();
-      for (int i = 0; i < 25; ++i) {
-        data.x.insert(data.x.end(), levels.begin(), levels.end());
-        data.y.push_back(shared + stream.Normal());
-        cluster.push_back(c);
-      }
-    }
+    const ClusteredRows rows = DrawClusteredRows(random::Stream(seed));
+    const Data data{.columns = 8, .x = rows.x, .y = rows.y};
     RegressionData regression = data.regression();
     for (const bool clustered : {false, true}) {
-      if (clustered) regression.cluster = cluster;
+      if (clustered) regression.cluster = rows.cluster;
       const auto line =
           FitRidge(data.view(), data.y, {}, {.cross_validation = true}, regression.cluster);
       ASSERT_TRUE(line.ok()) << line.status();

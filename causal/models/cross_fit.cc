@@ -23,6 +23,19 @@ std::pair<const char*, Columns Predictions::*> const kParts[] = {
 
 }  // namespace
 
+void ScatterFold(const Predictions& predictions, std::span<const int32_t> fold_of, int fold,
+                 Predictions& all) {
+  const std::vector<int32_t> rows = RowsOfFold(fold_of, fold, true);
+  for (const auto& [name, part] : kParts) {
+    const Columns& of_fold = predictions.*part;
+    Columns& columns = all.*part;
+    columns.resize(of_fold.size(), std::vector<double>(fold_of.size()));
+    for (size_t c = 0; c < of_fold.size(); ++c) {
+      for (size_t i = 0; i < rows.size(); ++i) columns[c][rows[i]] = of_fold[c][i];
+    }
+  }
+}
+
 absl::StatusOr<std::unique_ptr<CrossFit>> CrossFit::Create(ModelFactory model, FitData data,
                                                            int folds) {
   PERENNIAL_RETURN_IF_ERROR(Validate(data.observations));
@@ -38,16 +51,8 @@ absl::StatusOr<std::unique_ptr<CrossFit>> CrossFit::Create(ModelFactory model, F
   return cross_fit;
 }
 
-std::vector<int32_t> CrossFit::Rows(int fold, bool in_fold) const {
-  std::vector<int32_t> rows;
-  for (size_t i = 0; i < fold_of_.size(); ++i) {
-    if ((fold_of_[i] == fold) == in_fold) rows.push_back(static_cast<int32_t>(i));
-  }
-  return rows;
-}
-
 absl::StatusOr<FitData> CrossFit::DataOf(int fold) const {
-  return FitData{.observations = Select(data_.observations, Rows(fold, false)),
+  return FitData{.observations = Select(data_.observations, RowsOfFold(fold_of_, fold, false)),
                  .unlabelled_covariates = data_.unlabelled_covariates,
                  .unlabelled_treatment = data_.unlabelled_treatment,
                  .stream = data_.stream.Split("fold").Split(static_cast<uint64_t>(fold))};
@@ -83,11 +88,11 @@ absl::Status CrossFit::Advance(int64_t steps) {
 }
 
 absl::Status CrossFit::TakeFold() {
-  const std::vector<int32_t> rows = Rows(fold_, true);
+  const std::vector<int32_t> rows = RowsOfFold(fold_of_, fold_, true);
   const Observations units = Select(data_.observations, rows);
   PERENNIAL_ASSIGN_OR_RETURN(Predictions predictions, fit_->Predict(units.x()));
   if (predictions.propensity.empty()) {
-    const Observations others = Select(data_.observations, Rows(fold_, false));
+    const Observations others = Select(data_.observations, RowsOfFold(fold_of_, fold_, false));
     PERENNIAL_ASSIGN_OR_RETURN(const LogisticFit logistic,
                                FitLogistic(others.x(), others.treatment, others.arms, {}, {}));
     predictions.propensity.assign(units.arms, std::vector<double>(rows.size()));
@@ -97,14 +102,7 @@ absl::Status CrossFit::TakeFold() {
       for (int arm = 0; arm < units.arms; ++arm) predictions.propensity[arm][i] = p[arm];
     }
   }
-  for (const auto& [name, part] : kParts) {
-    Columns& all = out_of_fold_.*part;
-    const Columns& of_fold = predictions.*part;
-    all.resize(of_fold.size(), std::vector<double>(fold_of_.size()));
-    for (size_t c = 0; c < of_fold.size(); ++c) {
-      for (size_t i = 0; i < rows.size(); ++i) all[c][rows[i]] = of_fold[c][i];
-    }
-  }
+  ScatterFold(predictions, fold_of_, fold_, out_of_fold_);
   return absl::OkStatus();
 }
 

@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -22,6 +23,10 @@
 #include "common/record/safetensors.h"
 
 namespace perennial::causal {
+
+// Predictions for the units of a fold, in their order, to their places among all. fold_of [n].
+void ScatterFold(const Predictions& predictions, std::span<const int32_t> fold_of, int fold,
+                 Predictions& all);
 
 class CrossFit {
  public:
@@ -49,7 +54,6 @@ class CrossFit {
       : model_(std::move(model)), data_(std::move(data)), folds_(folds) {}
   absl::StatusOr<std::unique_ptr<ModelFit>> FitOf(int fold) const;
   absl::StatusOr<FitData> DataOf(int fold) const;
-  std::vector<int32_t> Rows(int fold, bool in_fold) const;
   // Predicts the units of the fold that was just fitted.
   absl::Status TakeFold();
 
